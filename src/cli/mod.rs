@@ -1,0 +1,89 @@
+//! The command line: one file a subcommand. Reads files, environment and terminal so that nothing else has to.
+
+mod completions;
+mod environment;
+mod input;
+mod render;
+mod report;
+mod validate;
+
+use std::{io, process::ExitCode};
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Wires the Azure identities of HyperShift hosted control planes.
+#[derive(Debug, Parser)]
+#[command(name = "hcp-identity", version, propagate_version = true, disable_help_subcommand = true, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Render(render::Args),
+    Validate(validate::Args),
+    Completions(completions::Args),
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  findings: something in the input is refused
+  2  usage, or a file that cannot be read or written";
+
+/// What a command came to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Outcome {
+    Done,
+    Findings,
+}
+
+/// Runs the program with the arguments of the process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    let result = match command {
+        Command::Render(args) => render::run(&args),
+        Command::Validate(args) => validate::run(&args),
+        Command::Completions(args) => completions::run(&args),
+    };
+    match result {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Findings) => ExitCode::from(1),
+        // Whoever reads our output has seen enough, as in `render | head`.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::fatal(&error);
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// The outcome of a command that found this many errors.
+fn outcome(errors: usize) -> Outcome {
+    if errors == 0 { Outcome::Done } else { Outcome::Findings }
+}
+
+/// The command line as data, for completions and tests.
+fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
+type CommandResult = Result<Outcome>;
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::command().debug_assert();
+    }
+}

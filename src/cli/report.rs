@@ -1,0 +1,109 @@
+//! Words for people and findings for machines.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+
+use crate::finding::{Finding, Severity};
+
+/// How findings are written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Form {
+    /// One line each, the severity in colour where that is welcome.
+    Text,
+    /// One object: `{"findings": […]}`.
+    Json,
+}
+
+/// Where findings are written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum To {
+    Stdout,
+    Stderr,
+}
+
+/// Writes findings as they come, and counts the errors.
+pub(super) struct Report {
+    out: Box<dyn Write>,
+    form: Form,
+    written: usize,
+    errors: usize,
+    /// The first failure to write: told at the end, because findings come from deep inside.
+    failure: Option<io::Error>,
+}
+
+impl Report {
+    pub(super) fn new(form: Form, to: To) -> Self {
+        let out: Box<dyn Write> = match to {
+            To::Stdout => Box::new(anstream::stdout().lock()),
+            To::Stderr => Box::new(anstream::stderr().lock()),
+        };
+        Self { out: Box::new(io::BufWriter::new(out)), form, written: 0, errors: 0, failure: None }
+    }
+
+    pub(super) fn add(&mut self, finding: &Finding) {
+        self.errors += usize::from(finding.is_error());
+        let written = match self.form {
+            Form::Text => self.text(finding),
+            Form::Json => self.json(finding),
+        };
+        self.written += 1;
+        if let Err(error) = written {
+            self.failure.get_or_insert(error);
+        }
+    }
+
+    /// Completes the report; the number of errors in it.
+    pub(super) fn finish(mut self) -> io::Result<usize> {
+        if let Some(error) = self.failure {
+            return Err(error);
+        }
+        match (self.form, self.written) {
+            (Form::Text, _) => {}
+            (Form::Json, 0) => writeln!(self.out, "{{\"findings\": []}}")?,
+            (Form::Json, _) => writeln!(self.out, "\n]}}")?,
+        }
+        self.out.flush()?;
+        Ok(self.errors)
+    }
+
+    fn text(&mut self, finding: &Finding) -> io::Result<()> {
+        let style = style(finding.problem.severity);
+        let line = finding.to_string();
+        let (severity, rest) = line.split_once('[').unwrap_or(("", &line));
+        writeln!(self.out, "{style}{severity}{style:#}[{rest}")
+    }
+
+    fn json(&mut self, finding: &Finding) -> io::Result<()> {
+        self.out.write_all(if self.written == 0 { b"{\"findings\": [\n" } else { b",\n" })?;
+        Ok(serde_json::to_writer(&mut self.out, finding)?)
+    }
+}
+
+fn style(severity: Severity) -> Style {
+    let colour = match severity {
+        Severity::Error => AnsiColor::Red,
+        Severity::Warning => AnsiColor::Yellow,
+        Severity::Note => AnsiColor::Cyan,
+    };
+    colour.on_default().bold()
+}
+
+/// A line for people, beside the data.
+pub(super) fn note(words: &str) {
+    // Nobody to tell if stderr is gone.
+    drop(writeln!(anstream::stderr(), "{words}"));
+}
+
+/// Replaces the progress line; an empty one clears it.
+pub(super) fn progress(words: &str) {
+    drop(write!(io::stderr(), "\r\u{1b}[K{words}").and_then(|()| io::stderr().flush()));
+}
+
+/// Why the program ends with exit code 2.
+pub(super) fn fatal(error: &anyhow::Error) {
+    let style = style(Severity::Error);
+    for line in format!("{error:#}").lines() {
+        drop(writeln!(anstream::stderr(), "{style}hcp-identity{style:#}: {line}"));
+    }
+}

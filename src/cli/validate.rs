@@ -1,0 +1,61 @@
+//! `hcp-identity validate`.
+
+use super::{
+    CommandResult,
+    input::Sources,
+    outcome,
+    report::{self, Form, Report, To},
+};
+use crate::{input::Rules, manifest::Limits, validate::Validator};
+
+/// Check the Azure identities of HostedClusters.
+///
+/// Refuses what HyperShift's CRD refuses about them, and what the CRD accepts but no provider class can be made of.
+/// Warns of what works as written and is likely not what was meant. All findings of all documents come in one run.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hcp-identity validate -f hostedcluster.yaml
+  kubectl get hostedclusters -A -o yaml | hcp-identity validate -o json | jq '.findings[] | select(.severity == \"error\")'")]
+pub(super) struct Args {
+    #[command(flatten)]
+    sources: Sources,
+
+    /// Give exactly the verdict of HyperShift's CRD, and nothing beyond it.
+    #[arg(long)]
+    crd_only: bool,
+
+    /// Output format.
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Text)]
+    output: OutputFormat,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+enum OutputFormat {
+    Text,
+    Json,
+}
+
+pub(super) fn run(args: &Args) -> CommandResult {
+    let form = match args.output {
+        OutputFormat::Text => Form::Text,
+        OutputFormat::Json => Form::Json,
+    };
+    let rules = if args.crd_only { Rules::CrdOnly } else { Rules::All };
+    let mut report = Report::new(form, To::Stdout);
+    let mut add = |finding| report.add(&finding);
+    let mut validator = Validator::new(rules, Limits::default(), &mut add);
+    args.sources.each(|source, reader| validator.read(source, reader))?;
+    let summary = validator.finish();
+    let errors = report.finish()?;
+    if form == Form::Text {
+        let plural = |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
+        report::note(&format!(
+            "{}: {}, {}",
+            plural(summary.documents, "document"),
+            plural(summary.hosted_clusters, "HostedCluster"),
+            plural(errors, "error")
+        ));
+    }
+    Ok(outcome(errors))
+}

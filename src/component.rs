@@ -1,0 +1,453 @@
+//! The table of the nine components: which identity of a HostedCluster is whose, and how its pods are wired.
+//!
+//! Everything that knows a component by name stands in its row. What is irregular about one is a column.
+//! Sources, all of openshift/hypershift: `support/config/constants.go` (names and paths), `support/azureutil/azureutil.go`
+//! (volumes, mounts, env), `control-plane-operator/controllers/hostedcontrolplane/v2/*` (which pod gets them); of
+//! openshift/cluster-network-operator: `bindata/cloud-network-config-controller/managed/controller.yaml`; of
+//! openshift/csi-operator: `pkg/driver/azure-{disk,file}`.
+
+use hcp_identity_api::hosted_cluster::{
+    AzureKms, ControlPlaneManagedIdentities, HostedCluster, ManagedIdentity, SecretEncryptionType, annotations,
+};
+use serde::{Deserialize, Serialize};
+use strum::{Display, EnumIter, EnumString, IntoStaticStr};
+
+use crate::finding::{Reason, Severity};
+
+/// The id of a component, as status, metrics, settings and documentation spell it.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Deserialize,
+    Display,
+    EnumIter,
+    EnumString,
+    Eq,
+    Hash,
+    IntoStaticStr,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Id {
+    CloudProvider,
+    Cpo,
+    #[serde(rename = "nodepool")]
+    #[strum(serialize = "nodepool")]
+    NodePool,
+    Ingress,
+    Network,
+    Disk,
+    File,
+    Registry,
+    Kms,
+}
+
+/// One row of the table.
+#[derive(Debug)]
+pub struct Component {
+    pub id: Id,
+    /// Name of its SecretProviderClass.
+    pub class: &'static str,
+    /// Where in the HostedCluster its identity stands.
+    pub field: &'static str,
+    /// The identity, if the HostedCluster names one.
+    pub identity: fn(&HostedCluster) -> Option<&ManagedIdentity>,
+    /// Why there is no class for it in this HostedCluster, where that wants saying.
+    pub left_out: fn(&HostedCluster) -> Option<LeftOut>,
+    /// Whether Cluster API signs in as it, through an AzureClusterIdentity.
+    pub azure_cluster_identity: bool,
+    /// The pods that get something. The first one mounts the credential; the others follow from it.
+    pub pods: &'static [Pod],
+}
+
+/// Why a component gets no class.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LeftOut {
+    /// A note, or a warning where HyperShift's own pods will miss the class.
+    pub severity: Severity,
+    pub reason: Reason,
+    pub field: &'static str,
+    pub message: &'static str,
+}
+
+/// What one kind of pod gets for a component. It is recognised by its label `app` and its container, never by name.
+#[derive(Debug)]
+pub struct Pod {
+    /// Value of the label `app`.
+    pub app: &'static str,
+    pub containers: &'static [Container],
+    pub mount: Option<Mount>,
+    pub env: &'static [Env],
+}
+
+#[derive(Debug)]
+pub struct Container {
+    pub name: &'static str,
+    pub presence: Presence,
+}
+
+/// Whether doing without is a finding.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Presence {
+    Required,
+    IfPresent,
+}
+
+/// A volume of the component's provider class, and where the containers mount it.
+#[derive(Debug)]
+pub struct Mount {
+    pub volume: &'static str,
+    pub path: &'static str,
+}
+
+#[derive(Debug)]
+pub struct Env {
+    pub name: &'static str,
+    pub value: EnvValue,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum EnvValue {
+    /// Name of the provider class.
+    ProviderClass,
+    /// Name of the Key Vault secret, which is the file's name in the mount.
+    SecretName,
+    /// Full path of the credential in the mount.
+    CredentialPath,
+}
+
+macro_rules! control_plane_field {
+    ($name:literal) => {
+        concat!("spec.platform.azure.azureAuthenticationConfig.managedIdentities.controlPlane.", $name)
+    };
+}
+
+/// Where most components mount their credential.
+const CERTS: &str = "/mnt/certs";
+
+const CREDENTIALS_FILE_PATH: &str = "MANAGED_AZURE_HCP_CREDENTIALS_FILE_PATH";
+
+/// In the order in which everything prints them.
+pub static COMPONENTS: [Component; 9] = [
+    Component {
+        id: Id::CloudProvider,
+        class: "managed-azure-cloud-provider",
+        field: control_plane_field!("cloudProvider"),
+        identity: |cluster| control_plane(cluster).map(|identities| &identities.cloud_provider),
+        left_out: never,
+        azure_cluster_identity: false,
+        pods: &[Pod {
+            app: "cloud-controller-manager",
+            containers: &[required("cloud-controller-manager")],
+            mount: Some(Mount { volume: "cloud-provider-cert", path: CERTS }),
+            env: &[],
+        }],
+    },
+    Component {
+        id: Id::Cpo,
+        class: "managed-azure-cpo",
+        field: control_plane_field!("controlPlaneOperator"),
+        identity: |cluster| control_plane(cluster).map(|identities| &identities.control_plane_operator),
+        left_out: never,
+        azure_cluster_identity: false,
+        pods: &[Pod {
+            app: "control-plane-operator",
+            containers: &[required("control-plane-operator")],
+            mount: Some(Mount { volume: "cpo-cert", path: CERTS }),
+            env: &[],
+        }],
+    },
+    Component {
+        id: Id::NodePool,
+        class: "managed-azure-nodepool-management",
+        field: control_plane_field!("nodePoolManagement"),
+        identity: |cluster| control_plane(cluster).map(|identities| &identities.node_pool_management),
+        left_out: |cluster| {
+            let annotations = cluster.metadata.annotations.as_ref()?;
+            annotations.contains_key(annotations::DISABLE_MACHINE_MANAGEMENT).then_some(LeftOut {
+                severity: Severity::Note,
+                reason: Reason::MachineManagementDisabled,
+                field: "metadata.annotations",
+                message: "HyperShift runs no capi-provider with the annotation hypershift.openshift.io/disable-machine-management",
+            })
+        },
+        azure_cluster_identity: true,
+        pods: &[Pod {
+            app: "capi-provider-controller-manager",
+            containers: &[required("manager")],
+            mount: Some(Mount { volume: "nodepool-management-cert", path: CERTS }),
+            env: &[],
+        }],
+    },
+    Component {
+        id: Id::Ingress,
+        class: "managed-azure-ingress",
+        field: control_plane_field!("ingress"),
+        identity: |cluster| control_plane(cluster).map(|identities| &identities.ingress),
+        left_out: |cluster| {
+            capability_disabled(
+                cluster,
+                "Ingress",
+                "HyperShift runs no ingress-operator without the capability Ingress",
+            )
+        },
+        azure_cluster_identity: false,
+        pods: &[Pod {
+            app: "ingress-operator",
+            containers: &[required("ingress-operator")],
+            mount: Some(Mount { volume: "ingress-cert", path: CERTS }),
+            env: &[Env { name: CREDENTIALS_FILE_PATH, value: EnvValue::CredentialPath }],
+        }],
+    },
+    Component {
+        id: Id::Network,
+        class: "managed-azure-network",
+        field: control_plane_field!("network"),
+        identity: |cluster| control_plane(cluster).map(|identities| &identities.network),
+        left_out: never,
+        azure_cluster_identity: false,
+        pods: &[
+            Pod {
+                app: "cloud-network-config-controller",
+                containers: &[required("controller")],
+                mount: Some(Mount { volume: "cncc-cert", path: "/var/run/secrets/azure" }),
+                env: &[Env { name: "ARO_HCP_CLIENT_CREDENTIALS_PATH", value: EnvValue::CredentialPath }],
+            },
+            // cluster-network-operator renders the pod above, and wires it when it has these.
+            Pod {
+                app: "cluster-network-operator",
+                containers: &[required("cluster-network-operator")],
+                mount: None,
+                env: &[
+                    Env { name: "ARO_HCP_SECRET_PROVIDER_CLASS", value: EnvValue::ProviderClass },
+                    Env { name: CREDENTIALS_FILE_PATH, value: EnvValue::SecretName },
+                ],
+            },
+        ],
+    },
+    Component {
+        id: Id::Disk,
+        class: "managed-azure-disk-csi",
+        field: control_plane_field!("disk"),
+        identity: |cluster| control_plane(cluster).map(|identities| &identities.disk),
+        left_out: never,
+        azure_cluster_identity: false,
+        pods: &[
+            Pod {
+                app: "azure-disk-csi-driver-controller",
+                containers: &[required("csi-driver")],
+                mount: Some(Mount { volume: "azure-disk", path: CERTS }),
+                env: &[],
+            },
+            // cluster-storage-operator hands this on to the driver's operator, which wires the pod above.
+            Pod {
+                app: "cluster-storage-operator",
+                containers: &[required("cluster-storage-operator")],
+                mount: None,
+                env: &[Env { name: "ARO_HCP_SECRET_PROVIDER_CLASS_FOR_DISK", value: EnvValue::ProviderClass }],
+            },
+        ],
+    },
+    Component {
+        id: Id::File,
+        class: "managed-azure-file-csi",
+        field: control_plane_field!("file"),
+        identity: |cluster| control_plane(cluster).map(|identities| &identities.file),
+        left_out: never,
+        azure_cluster_identity: false,
+        pods: &[
+            Pod {
+                app: "azure-file-csi-driver-controller",
+                containers: &[required("csi-driver")],
+                mount: Some(Mount { volume: "azure-file", path: CERTS }),
+                env: &[],
+            },
+            Pod {
+                app: "cluster-storage-operator",
+                containers: &[required("cluster-storage-operator")],
+                mount: None,
+                env: &[Env { name: "ARO_HCP_SECRET_PROVIDER_CLASS_FOR_FILE", value: EnvValue::ProviderClass }],
+            },
+        ],
+    },
+    Component {
+        id: Id::Registry,
+        class: "managed-azure-image-registry",
+        field: control_plane_field!("imageRegistry"),
+        identity: |cluster| control_plane(cluster).and_then(|identities| identities.image_registry.as_ref()),
+        left_out: |cluster| {
+            const DISABLED: &str =
+                "HyperShift runs no cluster-image-registry-operator without the capability ImageRegistry";
+            const UNNAMED: LeftOut = LeftOut {
+                severity: Severity::Note,
+                reason: Reason::IdentityNotNamed,
+                field: control_plane_field!("imageRegistry"),
+                message: "no identity is named for the image registry, and the capability ImageRegistry is not disabled",
+            };
+            let named = control_plane(cluster).is_some_and(|identities| identities.image_registry.is_some());
+            capability_disabled(cluster, "ImageRegistry", DISABLED).or((!named).then_some(UNNAMED))
+        },
+        azure_cluster_identity: false,
+        pods: &[Pod {
+            app: "cluster-image-registry-operator",
+            containers: &[required("cluster-image-registry-operator")],
+            mount: Some(Mount { volume: "image-registry-cert", path: CERTS }),
+            env: &[Env { name: CREDENTIALS_FILE_PATH, value: EnvValue::CredentialPath }],
+        }],
+    },
+    Component {
+        id: Id::Kms,
+        class: "managed-azure-kms",
+        field: "spec.secretEncryption.kms.azure.kms",
+        identity: |cluster| control_plane(cluster).and(azure_kms(cluster)).and_then(|kms| kms.kms.as_ref()),
+        left_out: kms_left_out,
+        azure_cluster_identity: false,
+        pods: &[
+            Pod {
+                app: "kube-apiserver",
+                // The backup sidecar runs while a key is being rotated.
+                containers: &[required("azure-kms-provider-active"), if_present("azure-kms-provider-backup")],
+                mount: Some(Mount { volume: "kms-cert", path: CERTS }),
+                env: &[],
+            },
+            // control-plane-operator validates the KMS key with the same credential.
+            Pod {
+                app: "control-plane-operator",
+                containers: &[required("control-plane-operator")],
+                mount: Some(Mount { volume: "kms-cert", path: "/mnt/kms" }),
+                env: &[],
+            },
+        ],
+    },
+];
+
+impl Component {
+    /// The row of a component.
+    #[must_use]
+    pub fn of(id: Id) -> &'static Self {
+        &COMPONENTS[id as usize]
+    }
+}
+
+/// `spec.secretEncryption.kms.azure`, if it is there.
+#[must_use]
+pub fn azure_kms(cluster: &HostedCluster) -> Option<&AzureKms> {
+    cluster.spec.secret_encryption.as_ref()?.kms.as_ref()?.azure.as_ref()
+}
+
+fn control_plane(cluster: &HostedCluster) -> Option<&ControlPlaneManagedIdentities> {
+    let authentication = &cluster.spec.platform.azure.as_ref()?.azure_authentication_config;
+    Some(&authentication.managed_identities.as_ref()?.control_plane)
+}
+
+fn never(_: &HostedCluster) -> Option<LeftOut> {
+    None
+}
+
+fn capability_disabled(cluster: &HostedCluster, capability: &str, message: &'static str) -> Option<LeftOut> {
+    let left_out = LeftOut {
+        severity: Severity::Note,
+        reason: Reason::CapabilityDisabled,
+        field: "spec.capabilities.disabled",
+        message,
+    };
+    cluster.spec.capabilities.disabled.iter().any(|name| name == capability).then_some(left_out)
+}
+
+fn kms_left_out(cluster: &HostedCluster) -> Option<LeftOut> {
+    let encryption = cluster.spec.secret_encryption.as_ref()?;
+    let kms = encryption.kms.as_ref()?;
+    let uses_kms = encryption.encryption_type.as_ref()?.is(&SecretEncryptionType::Kms);
+    if !uses_kms {
+        // HyperShift's condition for the mount is only that spec.secretEncryption.kms is there.
+        return Some(LeftOut {
+            severity: Severity::Warning,
+            reason: Reason::KmsIdentityUnused,
+            field: "spec.secretEncryption.kms",
+            message: "HyperShift writes the KMS provider class for the type kms only, but mounts it into \
+                      control-plane-operator wherever kms is set: that pod would wait for the class for ever",
+        });
+    }
+    let note = |reason, field, message| Some(LeftOut { severity: Severity::Note, reason, field, message });
+    if kms.provider != "Azure" {
+        let message = "the KMS provider is not Azure";
+        return note(Reason::IdentityNotNamed, "spec.secretEncryption.kms.provider", message);
+    }
+    if kms.azure.as_ref()?.kms.is_none() {
+        let message = "the KMS sidecars sign in by workload identity, which needs no provider class";
+        return note(Reason::IdentityNotNamed, "spec.secretEncryption.kms.azure.workloadIdentity", message);
+    }
+    None
+}
+
+const fn required(name: &'static str) -> Container {
+    Container { name, presence: Presence::Required }
+}
+
+const fn if_present(name: &'static str) -> Container {
+    Container { name, presence: Presence::IfPresent }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use strum::IntoEnumIterator;
+
+    use super::*;
+    use crate::names::{is_dns_label, is_secret_name};
+
+    #[test]
+    fn every_id_has_exactly_one_row_in_its_order() {
+        let rows: Vec<Id> = COMPONENTS.iter().map(|component| component.id).collect();
+        assert_eq!(rows, Id::iter().collect::<Vec<_>>());
+        assert!(Id::iter().all(|id| Component::of(id).id == id));
+    }
+
+    #[test]
+    fn ids_read_the_same_in_settings_and_in_text() {
+        for id in Id::iter() {
+            assert_eq!(serde_json::to_value(id).unwrap(), id.to_string());
+            assert_eq!(id.to_string().parse::<Id>(), Ok(id));
+        }
+    }
+
+    #[test]
+    fn classes_and_fields_are_unique_and_valid() {
+        let classes: HashSet<_> = COMPONENTS.iter().map(|component| component.class).collect();
+        let fields: HashSet<_> = COMPONENTS.iter().map(|component| component.field).collect();
+        assert_eq!((classes.len(), fields.len()), (9, 9));
+        assert!(classes.iter().all(|class| is_dns_label(class)));
+    }
+
+    #[test]
+    fn no_two_rows_write_the_same_thing_into_one_container() {
+        let mut written = HashSet::new();
+        for component in &COMPONENTS {
+            for pod in component.pods {
+                for container in pod.containers {
+                    let paths = pod.mount.iter().map(|mount| mount.path);
+                    let env = pod.env.iter().map(|env| env.name);
+                    for item in paths.chain(env) {
+                        assert!(written.insert((pod.app, container.name, item)), "{:?}: {item}", component.id);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_pod_of_a_row_mounts_and_every_pod_gets_something() {
+        for component in &COMPONENTS {
+            assert!(component.pods[0].mount.is_some(), "{:?}", component.id);
+            assert!(component.pods.iter().all(|pod| pod.mount.is_some() || !pod.env.is_empty()));
+            assert!(component.pods.iter().all(|pod| pod.containers[0].presence == Presence::Required));
+            assert!(component.pods.iter().flat_map(|pod| &pod.mount).all(|mount| is_secret_name(mount.volume)));
+        }
+    }
+}

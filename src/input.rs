@@ -1,0 +1,201 @@
+//! From sources to located objects: what `render` and `validate` read, and how they speak of it.
+
+use std::{
+    io::{self, BufRead},
+    sync::Arc,
+};
+
+use hcp_identity_api::hosted_cluster::HostedCluster;
+use serde_json::{Map, Value};
+
+use crate::{
+    crd,
+    finding::{FieldPath, Finding, ObjectRef, Place, Problem, Reason, Severity, Step},
+    manifest::{Documents, Limits, Node, Object, Position},
+    plan::{self, Identities},
+};
+
+/// An object, and where it came from.
+#[derive(Debug)]
+pub struct Located {
+    pub source: Arc<str>,
+    pub document: usize,
+    pub object: Object,
+}
+
+/// What an object is to this program.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Role {
+    HostedCluster,
+    /// A HostedCluster of a version that is not read.
+    OtherHostedCluster,
+    /// A kind with a pod template, or a pod.
+    Workload,
+    /// Neither kind nor apiVersion.
+    Nothing,
+    Other,
+}
+
+/// Receives the objects of a stream. What came of a document counts once it has been read whole.
+pub trait Visitor {
+    fn object(&mut self, object: Located);
+    /// The document has been read whole.
+    fn commit(&mut self);
+    /// The document cannot be read: what came of it is to be forgotten.
+    fn discard(&mut self, finding: Finding);
+}
+
+/// Reads one source.
+///
+/// # Errors
+/// What reading fails with. Documents that cannot be read are findings.
+pub fn read(source: &Arc<str>, reader: impl BufRead, limits: Limits, visitor: &mut dyn Visitor) -> io::Result<()> {
+    let mut documents = Documents::new(reader, limits);
+    while let Some(document) = documents.next_document()? {
+        let number = document.number;
+        let read = document.objects(&limits, &mut |object| {
+            visitor.object(Located { source: Arc::clone(source), document: number, object });
+        });
+        match read {
+            Ok(()) => visitor.commit(),
+            Err(unreadable) => visitor.discard(Finding {
+                place: place(source, number, unreadable.at),
+                object: None,
+                problem: Problem::error(unreadable.reason, FieldPath::root(), unreadable.message, unreadable.remedy),
+            }),
+        }
+    }
+    Ok(())
+}
+
+impl Located {
+    #[must_use]
+    pub fn node(&self) -> &Node {
+        &self.object.node
+    }
+
+    #[must_use]
+    pub fn role(&self) -> Role {
+        match (self.node().text("kind"), self.node().text("apiVersion")) {
+            (Some(HostedCluster::KIND), Some(HostedCluster::API_VERSION)) => Role::HostedCluster,
+            (Some(HostedCluster::KIND), Some(version)) if version.starts_with("hypershift.openshift.io/") => {
+                Role::OtherHostedCluster
+            }
+            (Some("Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet"), Some("apps/v1")) => Role::Workload,
+            (Some("Pod"), Some("v1")) => Role::Workload,
+            (Some(kind), Some(version)) if !kind.is_empty() && !version.is_empty() => Role::Other,
+            _ => Role::Nothing,
+        }
+    }
+
+    #[must_use]
+    pub fn reference(&self) -> ObjectRef {
+        let metadata = self.node().get("metadata");
+        let text = |key: &str| metadata.and_then(|metadata| metadata.text(key)).unwrap_or_default().to_owned();
+        let kind = self.node().text("kind").unwrap_or_default().to_owned();
+        ObjectRef { kind, namespace: text("namespace"), name: text("name") }
+    }
+
+    /// Puts a problem of this object in its place.
+    #[must_use]
+    pub fn finding(&self, problem: Problem) -> Finding {
+        let place = place(&self.source, self.document, self.node().locate(&problem.field));
+        let reference = self.reference();
+        let object = (reference != ObjectRef::default()).then_some(reference);
+        let field = self.object.path.join(&problem.field);
+        Finding { place, object, problem: Problem { field, ..problem } }
+    }
+
+    /// What is wrong with an object that is no Kubernetes object, or a HostedCluster that cannot be read.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Finding> {
+        let (reason, field, message, remedy) = match self.role() {
+            Role::Nothing => (
+                Reason::NotAKubernetesObject,
+                "",
+                "is no Kubernetes object: kind or apiVersion is missing",
+                "add them, or leave the file out",
+            ),
+            Role::OtherHostedCluster => (
+                Reason::UnsupportedVersion,
+                "apiVersion",
+                "is a version of HostedCluster that is not supported",
+                "use hypershift.openshift.io/v1beta1",
+            ),
+            _ => return None,
+        };
+        let mut problem = Problem::error(reason, FieldPath::of(field), message, remedy);
+        problem.value = self.node().text("apiVersion").filter(|_| !field.is_empty()).map(str::to_owned);
+        Some(self.finding(problem))
+    }
+}
+
+/// Which rules a HostedCluster is held against.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Rules {
+    /// HyperShift's CRD, and what a provider class needs beyond it.
+    #[default]
+    All,
+    /// HyperShift's CRD alone.
+    CrdOnly,
+}
+
+/// Holds a HostedCluster against the rules. There are identities if nothing is wrong and it has any.
+#[must_use]
+pub fn inspect(hosted_cluster: &Node, rules: Rules) -> (Option<Identities>, Vec<Problem>) {
+    let mut value = hosted_cluster.to_value_without_nulls();
+    let mut problems = crd::check(&value);
+    if rules == Rules::CrdOnly {
+        return (None, problems);
+    }
+    let refused = !problems.is_empty();
+    // What has the wrong type has been reported; without it the rest can be looked at.
+    for problem in problems.iter().filter(|problem| problem.reason == Reason::InvalidType) {
+        remove(&mut value, problem.field.steps());
+    }
+    let (identities, mut more) = match typed(value) {
+        Ok(cluster) => plan::problems(&cluster),
+        Err(problem) => (None, vec![problem]),
+    };
+    // One field, one word: what the CRD says of a field, and of what would be inside it, is enough.
+    more.retain(|problem| !problems.iter().any(|said| problem.field.steps().starts_with(said.field.steps())));
+    problems.append(&mut more);
+    (identities.filter(|_| !refused), problems)
+}
+
+/// Removes a field; an element of a list goes with the whole list.
+fn remove(value: &mut Value, path: &[Step]) {
+    match (path, value) {
+        ([Step::Key(key)] | [Step::Key(key), Step::Index(_), ..], Value::Object(map)) => {
+            map.shift_remove(key);
+        }
+        ([Step::Key(key), rest @ ..], Value::Object(map)) => {
+            if let Some(value) = map.get_mut(key) {
+                remove(value, rest);
+            }
+        }
+        ([], value) => *value = Value::Object(Map::new()),
+        _ => {}
+    }
+}
+
+/// The HostedCluster as a typed value, with only as much of its metadata as is used.
+fn typed(mut value: Value) -> Result<HostedCluster, Problem> {
+    if let Some(Value::Object(metadata)) = value.get_mut("metadata") {
+        metadata.retain(|key, _| matches!(key.as_str(), "name" | "namespace" | "annotations" | "labels"));
+    }
+    serde_json::from_value(value).map_err(|error| {
+        let message = format!("cannot be read as a HostedCluster: {error}");
+        Problem::error(Reason::InvalidType, FieldPath::root(), message, "correct the type of the field")
+    })
+}
+
+/// Findings that concern whether and how something is rendered: what is odd about it is for `validate` to say.
+#[must_use]
+pub fn concerns_rendering(problem: &Problem) -> bool {
+    problem.severity != Severity::Warning
+}
+
+pub(crate) fn place(source: &Arc<str>, document: usize, at: Position) -> Place {
+    Place { source: Arc::clone(source), document, line: at.line as usize, column: at.column as usize }
+}

@@ -1,0 +1,67 @@
+//! Objects out: a YAML stream or one JSON `List`.
+//!
+//! The YAML is serde-saphyr's, which quotes every string that a YAML 1.1 reader such as kubectl would take for something
+//! else. Objects are written one at a time; nothing is held.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+/// How objects are written.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Format {
+    #[default]
+    Yaml,
+    Json,
+}
+
+/// Writes objects to a stream. [`Writer::finish`] completes it.
+pub struct Writer<W> {
+    out: W,
+    format: Format,
+    written: usize,
+}
+
+impl<W: Write> Writer<W> {
+    #[must_use]
+    pub fn new(out: W, format: Format) -> Self {
+        Self { out, format, written: 0 }
+    }
+
+    /// # Errors
+    /// What writing fails with.
+    pub fn write(&mut self, object: &impl Serialize) -> io::Result<()> {
+        self.separate()?;
+        match self.format {
+            Format::Yaml => {
+                let text = serde_saphyr::to_string(object).map_err(io::Error::other)?;
+                self.out.write_all(text.as_bytes())?;
+            }
+            Format::Json => serde_json::to_writer_pretty(&mut self.out, object)?,
+        }
+        self.written += 1;
+        Ok(())
+    }
+
+    /// # Errors
+    /// What writing fails with.
+    pub fn finish(mut self) -> io::Result<()> {
+        match self.format {
+            Format::Yaml => {}
+            Format::Json if self.written == 0 => {
+                self.out.write_all(b"{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": []}\n")?
+            }
+            Format::Json => self.out.write_all(b"\n]}\n")?,
+        }
+        self.out.flush()
+    }
+
+    fn separate(&mut self) -> io::Result<()> {
+        self.out.write_all(match (self.format, self.written) {
+            (Format::Yaml, 0) => b"",
+            (Format::Yaml, _) => b"---\n",
+            (Format::Json, 0) => b"{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": [\n",
+            (Format::Json, _) => b",\n",
+        })
+    }
+}

@@ -1,0 +1,115 @@
+//! Which HostedCluster has which control plane namespace, and which two have the same.
+
+use std::sync::Arc;
+
+use crate::{
+    finding::{FieldPath, Finding, ObjectRef, Place, Problem, Reason},
+    input::place,
+    manifest::Position,
+    plan::ClusterName,
+};
+
+/// The HostedClusters of a run, each with something that the caller keeps of it.
+///
+/// Small, because a run may have many: about 150 bytes each beside `T`.
+#[derive(Debug)]
+pub struct Namespaces<T> {
+    clusters: Vec<Cluster<T>>,
+}
+
+#[derive(Debug)]
+pub struct Cluster<T> {
+    pub namespace: Box<str>,
+    pub kept: T,
+    source: Arc<str>,
+    document: u32,
+    at: Position,
+    /// `namespace/name` of the HostedCluster.
+    cluster: Box<str>,
+}
+
+impl<T> Default for Namespaces<T> {
+    fn default() -> Self {
+        Self { clusters: Vec::new() }
+    }
+}
+
+impl<T> Namespaces<T> {
+    /// Adds the HostedCluster that stands at `place`.
+    pub fn add(&mut self, namespace: &str, cluster: &ClusterName, place: &Place, kept: T) {
+        let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        self.clusters.push(Cluster {
+            namespace: namespace.into(),
+            kept,
+            source: Arc::clone(&place.source),
+            document: narrow(place.document),
+            at: Position { line: narrow(place.line), column: narrow(place.column) },
+            cluster: [&cluster.namespace, "/", &cluster.name].concat().into(),
+        });
+    }
+
+    pub fn append(&mut self, other: &mut Self) {
+        self.clusters.append(&mut other.clusters);
+    }
+
+    pub fn clear(&mut self) {
+        self.clusters.clear();
+    }
+
+    /// Sorted by control plane namespace, without those that share one; a finding on each of these.
+    #[must_use]
+    pub fn settle(self, findings: &mut dyn FnMut(Finding)) -> Vec<Cluster<T>> {
+        let mut clusters = self.clusters;
+        clusters.sort_by(|a, b| a.namespace.cmp(&b.namespace));
+        let shared: Vec<bool> = clusters
+            .iter()
+            .enumerate()
+            .map(|(index, cluster)| {
+                let same = |other: Option<&Cluster<T>>| other.is_some_and(|other| other.namespace == cluster.namespace);
+                same(index.checked_sub(1).and_then(|before| clusters.get(before))) || same(clusters.get(index + 1))
+            })
+            .collect();
+        for (index, cluster) in clusters.iter().enumerate().filter(|(index, _)| shared[*index]) {
+            let other = [index.wrapping_sub(1), index + 1]
+                .into_iter()
+                .filter_map(|at| clusters.get(at))
+                .find(|other| other.namespace == cluster.namespace);
+            if let Some(other) = other {
+                findings(cluster.collision(other));
+            }
+        }
+        let mut keep = shared.into_iter().map(|shared| !shared);
+        clusters.retain(|_| keep.next().unwrap_or(true));
+        clusters
+    }
+}
+
+impl<T> Cluster<T> {
+    fn place(&self) -> Place {
+        place(&self.source, self.document as usize, self.at)
+    }
+
+    /// A finding about this HostedCluster.
+    #[must_use]
+    pub fn finding(&self, problem: Problem) -> Finding {
+        let (namespace, name) = self.cluster.split_once('/').unwrap_or_default();
+        let object = ObjectRef { kind: "HostedCluster".into(), namespace: namespace.into(), name: name.into() };
+        Finding { place: self.place(), object: Some(object), problem }
+    }
+
+    fn collision(&self, other: &Self) -> Finding {
+        let other_place = other.place();
+        let (message, remedy) = if self.cluster == other.cluster {
+            (format!("stands in the input twice, also at {other_place}"), "remove one of the two")
+        } else {
+            let message = format!(
+                "has the control plane namespace {} in common with HostedCluster {} at {other_place}",
+                self.namespace, other.cluster
+            );
+            (message, "rename one of the two: their control planes would overwrite each other")
+        };
+        let field = FieldPath::of("metadata.name");
+        let value = self.namespace.to_string();
+        self.finding(Problem::error(Reason::ControlPlaneNamespaceCollision, field, message, remedy).with_value(value))
+    }
+}

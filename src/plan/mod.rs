@@ -1,0 +1,116 @@
+//! What should be: the one decision that every door asks for.
+//!
+//! `plan` is pure. It walks the table of components and nothing else; what it returns cannot fail any more, except where
+//! a pod that somebody else wrote is in the way.
+
+mod azure_cluster_identity;
+mod identities;
+mod provider_class;
+#[cfg(test)]
+mod tests;
+mod wiring;
+
+use std::sync::Arc;
+
+use hcp_identity_api::{
+    azure_cluster_identity::AzureClusterIdentity, hosted_cluster::HostedCluster,
+    secret_provider_class::SecretProviderClass,
+};
+
+pub use identities::{ClusterName, Identities, Identity};
+pub use provider_class::MANAGED_BY;
+pub use wiring::{Addition, Template, Wired, consumer_apps};
+
+use crate::{
+    component::Component,
+    finding::{FieldPath, Problem, Reason, Severity},
+    settings::Settings,
+};
+
+/// What the cluster should contain for one HostedCluster.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    identities: Identities,
+    settings: Arc<Settings>,
+}
+
+/// A plan, or why there is none; and what is odd in either case.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Planned {
+    /// Absent where a problem is an error, or says that this HostedCluster needs none.
+    pub plan: Option<Plan>,
+    pub problems: Vec<Problem>,
+}
+
+/// What the cluster should contain for this HostedCluster. Pure: same inputs, same plan.
+///
+/// # Guarantees
+/// There is no plan if any problem is an error, and all problems of the HostedCluster are in the answer.
+#[must_use]
+pub fn plan(cluster: &HostedCluster, settings: &Arc<Settings>) -> Planned {
+    let gated = identities::gate(cluster);
+    let plan = gated.identities.map(|identities| Plan::new(identities, Arc::clone(settings)));
+    Planned { plan, problems: gated.problems }
+}
+
+/// Only what is wrong or odd about a HostedCluster, for who has no settings.
+#[must_use]
+pub fn problems(cluster: &HostedCluster) -> (Option<Identities>, Vec<Problem>) {
+    let gated = identities::gate(cluster);
+    (gated.identities, gated.problems)
+}
+
+impl Plan {
+    #[must_use]
+    pub fn new(identities: Identities, settings: Arc<Settings>) -> Self {
+        Self { identities, settings }
+    }
+
+    #[must_use]
+    pub fn identities(&self) -> &Identities {
+        &self.identities
+    }
+
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// One class per identity, in the order of the table.
+    pub fn provider_classes(&self) -> impl Iterator<Item = SecretProviderClass> {
+        self.identities.named.iter().map(|identity| provider_class::provider_class(self, identity))
+    }
+
+    /// The AzureClusterIdentity, if this HostedCluster's node pools are managed.
+    ///
+    /// # Errors
+    /// A cloud that Cluster API Provider Azure has no type for.
+    pub fn azure_cluster_identity(&self) -> Result<Option<AzureClusterIdentity>, Problem> {
+        let signs_in = |identity: &&Identity| Component::of(identity.component).azure_cluster_identity;
+        let Some(identity) = self.identities.named.iter().find(signs_in) else { return Ok(None) };
+        match self.identities.capz_cloud {
+            Some(cloud) => Ok(Some(azure_cluster_identity::azure_cluster_identity(self, identity, cloud))),
+            None => Err(Problem {
+                severity: Severity::Error,
+                ..Problem::error(
+                    Reason::CloudWithoutCapzType,
+                    FieldPath::of("spec.platform.azure.cloud"),
+                    "no AzureClusterIdentity: Cluster API Provider Azure has no credentials type for this cloud",
+                    "render without --azure-cluster-identity",
+                )
+            }),
+        }
+    }
+
+    /// Wires a pod template of the control plane namespace.
+    ///
+    /// # Guarantees
+    /// Idempotent; adds at the end of lists only; changes nothing that is there. The template's own problems, if any,
+    /// come instead of a wired one, all of them.
+    ///
+    /// # Errors
+    /// What stands where ours should, with the name of both.
+    pub fn wire(&self, template: &Template<'_>) -> Result<Wired, Vec<Problem>> {
+        wiring::wire(self, template)
+    }
+}
