@@ -60,6 +60,7 @@ pub enum Reason {
     TenantNotUUID,
     MissingClientID,
     KeyVaultAccessIgnored,
+    SharedKeyVault,
     KmsIdentityUnused,
     DataPlaneClientIDEmpty,
     // Why something expected is not there.
@@ -81,6 +82,20 @@ impl Reason {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
+    }
+
+    /// Whether it says why a provider class is not there.
+    #[must_use]
+    pub fn explains_absence(self) -> bool {
+        matches!(
+            self,
+            Self::NotAzure
+                | Self::WorkloadIdentities
+                | Self::CapabilityDisabled
+                | Self::MachineManagementDisabled
+                | Self::IdentityNotNamed
+                | Self::KmsIdentityUnused
+        )
     }
 }
 
@@ -156,14 +171,24 @@ impl Serialize for FieldPath {
     }
 }
 
-/// A value as a message shows it: quoted, escaped (an input must not be able to drive the reader's terminal) and cut.
+/// A value as a message shows it: quoted, cut, and escaped, because an input must not be able to drive the reader's
+/// terminal. What is JSON already is not quoted again.
 pub struct Quoted<'a>(pub &'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SHOWN: usize = 80;
+        const SHOWN: usize = 200;
         let cut: String = self.0.chars().take(SHOWN).collect();
-        write!(f, "{cut:?}")?;
+        if cut.starts_with(['{', '[']) {
+            for character in cut.chars() {
+                match character {
+                    '"' | '\\' | '\'' => write!(f, "{character}")?,
+                    other => write!(f, "{}", other.escape_debug())?,
+                }
+            }
+        } else {
+            write!(f, "{cut:?}")?;
+        }
         if cut.len() < self.0.len() { write!(f, " (cut; {} bytes)", self.0.len()) } else { Ok(()) }
     }
 }
@@ -308,7 +333,8 @@ mod tests {
     #[test]
     fn values_cannot_drive_the_terminal() {
         assert_eq!(Quoted("\u{1b}[31m\u{202e}x").to_string(), r#""\u{1b}[31m\u{202e}x""#);
-        assert!(Quoted(&"x".repeat(500)).to_string().len() < 120);
+        assert_eq!(Quoted("{\"a\":\"\u{202e}\"}").to_string(), r#"{"a":"\u{202e}"}"#);
+        assert!(Quoted(&"x".repeat(500)).to_string().len() < 240);
     }
 
     #[test]

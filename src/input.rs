@@ -190,10 +190,10 @@ fn typed(mut value: Value) -> Result<HostedCluster, Problem> {
     })
 }
 
-/// Findings that concern whether and how something is rendered: what is odd about it is for `validate` to say.
+/// Whether a problem concerns what is rendered: what is merely odd is for `validate` to say.
 #[must_use]
 pub fn concerns_rendering(problem: &Problem) -> bool {
-    problem.severity != Severity::Warning
+    problem.severity == Severity::Error || problem.reason.explains_absence()
 }
 
 pub(crate) fn place(source: &Arc<str>, document: usize, at: Position) -> Place {

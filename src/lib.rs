@@ -16,4 +16,6 @@ pub mod namespaces;
 pub mod plan;
 pub mod render;
 pub mod settings;
+#[cfg(test)]
+mod testing;
 pub mod validate;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::{
     finding::{FieldPath, Finding, ObjectRef, Place, Problem, Reason},
-    input::place,
+    input::{Located, place},
     manifest::Position,
-    plan::ClusterName,
+    names::control_plane_namespace,
 };
 
 /// The HostedClusters of a run, each with something that the caller keeps of it.
@@ -35,16 +35,20 @@ impl<T> Default for Namespaces<T> {
 }
 
 impl<T> Namespaces<T> {
-    /// Adds the HostedCluster that stands at `place`.
-    pub fn add(&mut self, namespace: &str, cluster: &ClusterName, place: &Place, kept: T) {
-        let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    /// Adds a HostedCluster, whatever it is like otherwise: its control plane has a namespace in any case. One without
+    /// name or namespace has none, and is reported as such elsewhere.
+    pub fn add(&mut self, object: &Located, kept: T) {
+        let reference = object.reference();
+        if reference.name.is_empty() || reference.namespace.is_empty() {
+            return;
+        }
         self.clusters.push(Cluster {
-            namespace: namespace.into(),
+            namespace: control_plane_namespace(&reference.namespace, &reference.name).into(),
             kept,
-            source: Arc::clone(&place.source),
-            document: narrow(place.document),
-            at: Position { line: narrow(place.line), column: narrow(place.column) },
-            cluster: [&cluster.namespace, "/", &cluster.name].concat().into(),
+            source: Arc::clone(&object.source),
+            document: u32::try_from(object.document).unwrap_or(u32::MAX),
+            at: object.node().locate(&FieldPath::of("metadata.name")),
+            cluster: [&*reference.namespace, "/", &*reference.name].concat().into(),
         });
     }
 
@@ -89,14 +93,6 @@ impl<T> Cluster<T> {
         place(&self.source, self.document as usize, self.at)
     }
 
-    /// A finding about this HostedCluster.
-    #[must_use]
-    pub fn finding(&self, problem: Problem) -> Finding {
-        let (namespace, name) = self.cluster.split_once('/').unwrap_or_default();
-        let object = ObjectRef { kind: "HostedCluster".into(), namespace: namespace.into(), name: name.into() };
-        Finding { place: self.place(), object: Some(object), problem }
-    }
-
     fn collision(&self, other: &Self) -> Finding {
         let other_place = other.place();
         let (message, remedy) = if self.cluster == other.cluster {
@@ -110,6 +106,9 @@ impl<T> Cluster<T> {
         };
         let field = FieldPath::of("metadata.name");
         let value = self.namespace.to_string();
-        self.finding(Problem::error(Reason::ControlPlaneNamespaceCollision, field, message, remedy).with_value(value))
+        let problem = Problem::error(Reason::ControlPlaneNamespaceCollision, field, message, remedy).with_value(value);
+        let (namespace, name) = self.cluster.split_once('/').unwrap_or_default();
+        let object = ObjectRef { kind: "HostedCluster".into(), namespace: namespace.into(), name: name.into() };
+        Finding { place: self.place(), object: Some(object), problem }
     }
 }

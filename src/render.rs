@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    finding::{FieldPath, Finding, ObjectRef, Problem, Reason},
+    finding::{FieldPath, Finding, ObjectRef, Problem, Reason, Severity},
     input::{self, Located, Role, Rules, Visitor},
     manifest::{Limits, Node},
     namespaces::{Cluster, Namespaces},
@@ -67,17 +67,20 @@ pub struct Renderer<'f> {
     /// Values of the label `app` that make a workload worth holding.
     apps: Vec<String>,
     findings: &'f mut dyn FnMut(Finding),
-    clusters: Namespaces<Box<[u8]>>,
+    clusters: Namespaces<Packed>,
     workloads: Vec<Workload>,
     held: usize,
     summary: Summary,
     pending: Pending,
 }
 
+/// The identities of a HostedCluster, packed; none if something is wrong with it, or it has none for us.
+type Packed = Option<Box<[u8]>>;
+
 /// What came of the document that is being read.
 #[derive(Default)]
 struct Pending {
-    clusters: Namespaces<Box<[u8]>>,
+    clusters: Namespaces<Packed>,
     workloads: Vec<Workload>,
     held: usize,
     findings: Vec<Finding>,
@@ -118,20 +121,15 @@ impl<'f> Renderer<'f> {
         let Self { options, findings, clusters, mut workloads, mut summary, .. } = self;
         let clusters = clusters.settle(findings);
         for cluster in &clusters {
-            let plan = unpack_plan(cluster, &options)?;
+            let Some(plan) = unpack_plan(cluster, &options)? else { continue };
             for class in plan.provider_classes() {
                 emit(&Rendered::ProviderClass(class))?;
                 summary.provider_classes += 1;
             }
-            if options.azure_cluster_identity {
-                match plan.azure_cluster_identity() {
-                    Ok(Some(identity)) => {
-                        emit(&Rendered::AzureClusterIdentity(identity))?;
-                        summary.azure_cluster_identities += 1;
-                    }
-                    Ok(None) => {}
-                    Err(problem) => findings(cluster.finding(problem)),
-                }
+            let wanted = options.azure_cluster_identity;
+            if let Some(identity) = plan.azure_cluster_identity().filter(|_| wanted) {
+                emit(&Rendered::AzureClusterIdentity(identity))?;
+                summary.azure_cluster_identities += 1;
             }
         }
         workloads.sort_by(Workload::order);
@@ -151,14 +149,17 @@ impl<'f> Renderer<'f> {
     fn hosted_cluster(&mut self, object: &Located) {
         let pending = &mut self.pending;
         pending.summary.hosted_clusters += 1;
-        let (identities, problems) = input::inspect(object.node(), Rules::All);
+        let (identities, mut problems) = input::inspect(object.node(), Rules::All);
+        if self.options.azure_cluster_identity {
+            // What is only odd otherwise is in the way of what has been asked for.
+            let in_the_way = |problem: &&mut Problem| problem.reason == Reason::CloudWithoutCapzType;
+            problems.iter_mut().filter(in_the_way).for_each(|problem| problem.severity = Severity::Error);
+        }
         let shown = problems.into_iter().filter(input::concerns_rendering);
         pending.findings.extend(shown.map(|problem| object.finding(problem)));
-        let Some(identities) = identities else { return };
-        let place =
-            input::place(&object.source, object.document, object.node().locate(&FieldPath::of("metadata.name")));
-        match postcard::to_allocvec(&identities) {
-            Ok(packed) => pending.clusters.add(&identities.namespace, &identities.cluster, &place, packed.into()),
+        let packed = identities.map(|identities| postcard::to_allocvec(&identities)).transpose();
+        match packed {
+            Ok(packed) => pending.clusters.add(object, packed.map(Vec::into_boxed_slice)),
             Err(error) => pending.findings.push(object.finding(unpackable(&error))),
         }
     }
@@ -235,10 +236,10 @@ impl Workload {
             .then_with(|| content(self).cmp(&content(other)))
     }
 
-    fn wire(&self, clusters: &[Cluster<Box<[u8]>>], options: &Options) -> io::Result<Outcome> {
+    fn wire(&self, clusters: &[Cluster<Packed>], options: &Options) -> io::Result<Outcome> {
         let found = clusters.binary_search_by(|cluster| (*cluster.namespace).cmp(&self.object.namespace));
         let Ok(index) = found else { return Ok(Outcome::NotOurs) };
-        let plan = unpack_plan(&clusters[index], options)?;
+        let Some(plan) = unpack_plan(&clusters[index], options)? else { return Ok(Outcome::NotOurs) };
         let node: Node = postcard::from_bytes(&self.node).map_err(io::Error::other)?;
         let mut value = node.to_value();
         let path = template_path(&self.object.kind);
@@ -263,9 +264,10 @@ impl Workload {
     }
 }
 
-fn unpack_plan(cluster: &Cluster<Box<[u8]>>, options: &Options) -> io::Result<Plan> {
-    let identities: Identities = postcard::from_bytes(&cluster.kept).map_err(io::Error::other)?;
-    Ok(Plan::new(identities, Arc::clone(&options.settings)))
+fn unpack_plan(cluster: &Cluster<Packed>, options: &Options) -> io::Result<Option<Plan>> {
+    let Some(packed) = &cluster.kept else { return Ok(None) };
+    let identities: Identities = postcard::from_bytes(packed).map_err(io::Error::other)?;
+    Ok(Some(Plan::new(identities, Arc::clone(&options.settings))))
 }
 
 fn unpackable(error: &postcard::Error) -> Problem {

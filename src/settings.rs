@@ -120,15 +120,17 @@ impl Override {
         const LABEL: &str = "it must be a label value: at most 63 letters, digits, '-', '_' and '.'";
         const CONTAINER: &str = "it must be a container name: at most 63 lower-case letters, digits and '-'";
         const PATH: &str = "it must be an absolute path without '..' and ':'";
-        let checks: [(&'static str, &Option<String>, fn(&str) -> bool, &'static str); 3] = [
-            ("app", &self.app, is_label_value, LABEL),
-            ("container", &self.container, is_dns_label, CONTAINER),
-            ("mountPath", &self.mount_path, is_mount_path, PATH),
-        ];
-        checks.into_iter().filter_map(move |(field, value, fits, rule)| {
+        let check = move |field, value: &Option<String>, fits: fn(&str) -> bool, rule| {
             let value = value.as_ref().filter(|value| !fits(value))?.clone();
             Some(SettingsError::InvalidOverride { component, field, value, rule })
-        })
+        };
+        [
+            check("app", &self.app, is_label_value, LABEL),
+            check("container", &self.container, is_dns_label, CONTAINER),
+            check("mountPath", &self.mount_path, is_mount_path, PATH),
+        ]
+        .into_iter()
+        .flatten()
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    finding::{FieldPath, Finding},
+    finding::Finding,
     input::{self, Located, Role, Rules, Visitor},
     manifest::Limits,
     namespaces::Namespaces,
@@ -68,12 +68,10 @@ impl Visitor for Validator<'_> {
             return;
         }
         pending.summary.hosted_clusters += 1;
-        let (identities, problems) = input::inspect(object.node(), self.rules);
+        let (_, problems) = input::inspect(object.node(), self.rules);
         pending.findings.extend(problems.into_iter().map(|problem| object.finding(problem)));
-        if let Some(identities) = identities {
-            let place =
-                input::place(&object.source, object.document, object.node().locate(&FieldPath::of("metadata.name")));
-            pending.clusters.add(&identities.namespace, &identities.cluster, &place, ());
+        if self.rules == Rules::All {
+            pending.clusters.add(&object, ());
         }
     }
 

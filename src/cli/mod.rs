@@ -68,9 +68,9 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// The outcome of a command that found this many errors.
-fn outcome(errors: usize) -> Outcome {
-    if errors == 0 { Outcome::Done } else { Outcome::Findings }
+/// The outcome of a command that found this.
+fn outcome(count: report::Count) -> Outcome {
+    if count.errors == 0 { Outcome::Done } else { Outcome::Findings }
 }
 
 /// The command line as data, for completions and tests.

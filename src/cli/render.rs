@@ -84,11 +84,11 @@ pub(super) fn run(args: &Args) -> CommandResult {
         Ok(summary)
     });
     let summary = written.context("cannot write standard output")?;
-    let errors = report.finish()?;
+    let count = report.finish()?;
     if form == Form::Text {
         report::note(&describe(&summary));
     }
-    Ok(outcome(errors))
+    Ok(outcome(count))
 }
 
 /// Flag, then our variable, then the file, then HyperShift's variable.
@@ -117,7 +117,7 @@ fn settings(args: &Args) -> Result<Settings> {
 }
 
 fn describe(summary: &Summary) -> String {
-    let count = |number: usize, one: &str, many: &str| format!("{number} {}", if number == 1 { one } else { many });
+    let count = report::counted;
     let mut parts = vec![
         count(summary.hosted_clusters, "HostedCluster", "HostedClusters"),
         count(summary.provider_classes, "provider class", "provider classes"),

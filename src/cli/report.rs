@@ -22,12 +22,19 @@ pub(super) enum To {
     Stderr,
 }
 
+/// How many findings of the kinds that weigh.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Count {
+    pub(super) errors: usize,
+    pub(super) warnings: usize,
+}
+
 /// Writes findings as they come, and counts the errors.
 pub(super) struct Report {
     out: Box<dyn Write>,
     form: Form,
     written: usize,
-    errors: usize,
+    count: Count,
     /// The first failure to write: told at the end, because findings come from deep inside.
     failure: Option<io::Error>,
 }
@@ -38,11 +45,15 @@ impl Report {
             To::Stdout => Box::new(anstream::stdout().lock()),
             To::Stderr => Box::new(anstream::stderr().lock()),
         };
-        Self { out: Box::new(io::BufWriter::new(out)), form, written: 0, errors: 0, failure: None }
+        Self { out: Box::new(io::BufWriter::new(out)), form, written: 0, count: Count::default(), failure: None }
     }
 
     pub(super) fn add(&mut self, finding: &Finding) {
-        self.errors += usize::from(finding.is_error());
+        match finding.problem.severity {
+            Severity::Error => self.count.errors += 1,
+            Severity::Warning => self.count.warnings += 1,
+            Severity::Note => {}
+        }
         let written = match self.form {
             Form::Text => self.text(finding),
             Form::Json => self.json(finding),
@@ -53,8 +64,8 @@ impl Report {
         }
     }
 
-    /// Completes the report; the number of errors in it.
-    pub(super) fn finish(mut self) -> io::Result<usize> {
+    /// Completes the report, and counts what is in it.
+    pub(super) fn finish(mut self) -> io::Result<Count> {
         if let Some(error) = self.failure {
             return Err(error);
         }
@@ -64,7 +75,7 @@ impl Report {
             (Form::Json, _) => writeln!(self.out, "\n]}}")?,
         }
         self.out.flush()?;
-        Ok(self.errors)
+        Ok(self.count)
     }
 
     fn text(&mut self, finding: &Finding) -> io::Result<()> {
@@ -87,6 +98,11 @@ fn style(severity: Severity) -> Style {
         Severity::Note => AnsiColor::Cyan,
     };
     colour.on_default().bold()
+}
+
+/// A number of things, in words.
+pub(super) fn counted(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// A line for people, beside the data.

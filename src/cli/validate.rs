@@ -47,15 +47,15 @@ pub(super) fn run(args: &Args) -> CommandResult {
     let mut validator = Validator::new(rules, Limits::default(), &mut add);
     args.sources.each(|source, reader| validator.read(source, reader))?;
     let summary = validator.finish();
-    let errors = report.finish()?;
+    let count = report.finish()?;
     if form == Form::Text {
-        let plural = |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
         report::note(&format!(
-            "{}: {}, {}",
-            plural(summary.documents, "document"),
-            plural(summary.hosted_clusters, "HostedCluster"),
-            plural(errors, "error")
+            "{}: {}, {}, {}",
+            report::counted(summary.documents, "document", "documents"),
+            report::counted(summary.hosted_clusters, "HostedCluster", "HostedClusters"),
+            report::counted(count.errors, "error", "errors"),
+            report::counted(count.warnings, "warning", "warnings"),
         ));
     }
-    Ok(outcome(errors))
+    Ok(outcome(count))
 }

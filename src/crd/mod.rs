@@ -53,13 +53,15 @@ struct List {
     max: usize,
 }
 
+/// A pattern of the CRD: as a function, and in words.
+type Format = (fn(&str) -> bool, &'static str);
+
 /// What a string must be like. Lengths are in characters.
 #[derive(Debug)]
 struct Text {
     min: usize,
     max: usize,
-    /// A pattern of the CRD as a function, and in words.
-    format: Option<(fn(&str) -> bool, &'static str)>,
+    format: Option<Format>,
     /// An enum of the CRD. Empty: any value.
     values: &'static [&'static str],
 }

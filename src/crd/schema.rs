@@ -53,7 +53,7 @@ static AZURE: Object = with_rules(
     &[rules::private_follows_topology, rules::private_link_needs_an_identity],
 );
 
-static CLOUDS: Text = Text {
+pub(super) static CLOUDS: Text = Text {
     values: &[
         "AzurePublicCloud",
         "AzureUSGovernmentCloud",

@@ -80,6 +80,11 @@ impl<'t> Composer<'t> {
             let (event, span) = self.next()?;
             match event {
                 Event::StreamEnd => return Ok(root),
+                Event::DocumentStart(..) if root.is_some() => {
+                    let message = "has a second document that no line starts";
+                    let remedy = "write `---` on a line of its own, and end lines with a line feed";
+                    return Err(unreadable(Reason::InvalidYaml, self.position(&span), message, remedy));
+                }
                 Event::MappingStart(_, anchor, _) if root.is_none() => {
                     let node = self.mapping(self.position(&span), 1, Some(item))?;
                     self.keep(anchor, &node)?;
@@ -107,8 +112,7 @@ impl<'t> Composer<'t> {
     fn node(&mut self, event: Event<'t>, span: &Span, depth: usize) -> Result<Node, Unreadable> {
         let at = self.position(span);
         if depth > self.limits.nesting {
-            let message = format!("is nested more than {} levels deep", self.limits.nesting);
-            return Err(unreadable(Reason::InvalidYaml, at, message, "no Kubernetes object is; check the indentation"));
+            return Err(self.too_deep(at));
         }
         let (node, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -117,7 +121,7 @@ impl<'t> Composer<'t> {
             }
             Event::SequenceStart(_, anchor, _) => (self.sequence(at, depth)?, anchor),
             Event::MappingStart(_, anchor, _) => (self.mapping(at, depth, None)?, anchor),
-            Event::Alias(id) => return self.alias(id, at),
+            Event::Alias(id) => return self.alias(id, at, depth),
             other => {
                 let message = format!("has an unexpected {other:?}");
                 return Err(unreadable(Reason::InvalidYaml, at, message, "check the syntax here"));
@@ -154,11 +158,16 @@ impl<'t> Composer<'t> {
                 return Ok(Node { at, content: Content::Mapping(entries.list) });
             }
             let key_at = self.position(&span);
-            let merge = matches!(&event, Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "<<");
+            let merge = is_merge(&event);
             let key = self.node(event, &span, depth + 1)?;
             let (event, span) = self.next()?;
             if merge {
+                let alias = matches!(event, Event::Alias(_));
                 let value = self.node(event, &span, depth + 1)?;
+                // go-yaml takes a list of mappings only where it is written out.
+                if alias && !matches!(value.content, Content::Mapping(_)) {
+                    return Err(no_mapping(value.at));
+                }
                 entries.merge(&value)?;
                 continue;
             }
@@ -193,11 +202,14 @@ impl<'t> Composer<'t> {
         Ok(Node { at, content: Content::Sequence(rest) })
     }
 
-    fn alias(&mut self, id: usize, at: Position) -> Result<Node, Unreadable> {
+    fn alias(&mut self, id: usize, at: Position, depth: usize) -> Result<Node, Unreadable> {
         let Some(node) = self.anchors.get(&id) else {
             let message = "has an alias inside the very value that it names";
             return Err(unreadable(Reason::InvalidYaml, at, message, "write the value out"));
         };
+        if depth + levels_below(node) > self.limits.nesting {
+            return Err(self.too_deep(at));
+        }
         let cost = cost(node);
         let copy = node.clone();
         self.spend_on_aliases(at, cost)?;
@@ -211,6 +223,11 @@ impl<'t> Composer<'t> {
             self.anchors.insert(anchor, node.clone());
         }
         Ok(())
+    }
+
+    fn too_deep(&self, at: Position) -> Unreadable {
+        let message = format!("is nested more than {} levels deep", self.limits.nesting);
+        unreadable(Reason::InvalidYaml, at, message, "no Kubernetes object is; check the indentation")
     }
 
     fn spend_on_aliases(&mut self, at: Position, bytes: usize) -> Result<(), Unreadable> {
@@ -286,8 +303,7 @@ impl Entries {
         };
         for map in maps {
             let Content::Mapping(entries) = &map.content else {
-                let message = "merges something that is no mapping";
-                return Err(unreadable(Reason::InvalidYaml, map.at, message, "`<<` takes a mapping or a list of them"));
+                return Err(no_mapping(map.at));
             };
             for entry in entries {
                 match self.find(&entry.key) {
@@ -318,17 +334,31 @@ impl Entries {
     }
 }
 
+const YAML_TAGS: &str = "tag:yaml.org,2002:";
+
+/// Whether a key is a merge key: plain, or marked as one, as yq writes it (`!!merge <<`).
+fn is_merge(key: &Event<'_>) -> bool {
+    let Event::Scalar(text, style, _, tag) = key else {
+        return false;
+    };
+    text == "<<"
+        && match tag {
+            None => *style == ScalarStyle::Plain,
+            Some(tag) => tag.suffix_in_namespace(YAML_TAGS).as_deref() == Some("merge"),
+        }
+}
+
+fn no_mapping(at: Position) -> Unreadable {
+    unreadable(Reason::InvalidYaml, at, "merges something that is no mapping", "`<<` takes a mapping or a list of them")
+}
+
 fn content_of(text: &str, style: ScalarStyle, tag: Option<&Tag>, at: Position) -> Result<Content, Unreadable> {
     let string = || Content::String(text.into());
-    let tag = match tag {
+    let tag = match tag.map(|tag| tag.suffix_in_namespace(YAML_TAGS)) {
         None if style == ScalarStyle::Plain => None,
-        None => return Ok(string()),
-        Some(tag) => match tag.suffix_in_namespace("tag:yaml.org,2002:") {
-            // A tag of somebody's own leaves the text as it is, and so does go-yaml.
-            None => return Ok(string()),
-            Some(suffix) if matches!(&*suffix, "str" | "timestamp") => return Ok(string()),
-            Some(suffix) => Some(suffix),
-        },
+        Some(Some(name)) if matches!(&*name, "null" | "bool" | "int" | "float" | "timestamp" | "binary") => Some(name),
+        // `!!str`, and a tag that go-yaml does not know, leave the text as it is.
+        _ => return Ok(string()),
     };
     let tag = tag.as_deref();
     let refuse =
@@ -346,6 +376,7 @@ fn content_of(text: &str, style: ScalarStyle, tag: Option<&Tag>, at: Position) -
         }
         (None, Scalar::String) => string(),
         (Some("binary"), _) => return refuse("has the tag !!binary, which Kubernetes manifests do not use"),
+        (Some("timestamp"), _) => return refuse("has the tag !!timestamp, which Kubernetes manifests do not use"),
         _ => return refuse("does not fit its tag"),
     };
     Ok(content)
@@ -371,10 +402,19 @@ fn cost(node: &Node) -> usize {
         }
 }
 
+fn levels_below(node: &Node) -> usize {
+    let deepest = match &node.content {
+        Content::Sequence(items) => items.iter().map(levels_below).max(),
+        Content::Mapping(entries) => entries.iter().map(|entry| levels_below(&entry.value)).max(),
+        _ => return 0,
+    };
+    deepest.map_or(0, |levels| levels + 1)
+}
+
 fn coordinate(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
 
-fn unreadable(reason: Reason, at: Position, message: impl Into<String>, remedy: &str) -> Unreadable {
+pub(super) fn unreadable(reason: Reason, at: Position, message: impl Into<String>, remedy: &str) -> Unreadable {
     Unreadable { reason, at, message: message.into(), remedy: remedy.into() }
 }

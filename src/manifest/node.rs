@@ -111,7 +111,7 @@ impl Node {
             Content::Bool(value) => (*value).into(),
             Content::Int(value) => (*value).into(),
             Content::Uint(value) => (*value).into(),
-            Content::Float(value) => Number::from_f64(*value).map_or(Value::Null, Value::Number),
+            Content::Float(value) => number(*value),
             Content::String(text) => Value::String(text.to_string()),
             Content::Sequence(items) => items.iter().map(|item| item.value(keep)).collect(),
             Content::Mapping(entries) => Value::Object(
@@ -122,5 +122,13 @@ impl Node {
                     .collect::<Map<_, _>>(),
             ),
         }
+    }
+}
+
+/// A float as it arrives at the API server: kubectl writes `1e3` and `08` to JSON as `1000` and `8`, which are integers.
+fn number(float: f64) -> Value {
+    match float.to_string().parse::<i64>() {
+        Ok(int) => int.into(),
+        Err(_) => Number::from_f64(float).map_or(Value::Null, Value::Number),
     }
 }

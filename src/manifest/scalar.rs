@@ -24,6 +24,8 @@ pub(crate) fn resolve(text: &str) -> Scalar {
         b'.' => match text {
             ".nan" | ".NaN" | ".NAN" => Scalar::Float(f64::NAN),
             ".inf" | ".Inf" | ".INF" => Scalar::Float(f64::INFINITY),
+            // A quirk of go-yaml: here, and only here, underscores have to stand between digits.
+            _ if text.contains('_') && separates_digits(text) => float(&text.replace('_', "")),
             _ => float(text),
         },
         b'+' | b'-' | b'0'..=b'9' => match text {
@@ -34,6 +36,11 @@ pub(crate) fn resolve(text: &str) -> Scalar {
         },
         _ => Scalar::String,
     }
+}
+
+fn separates_digits(text: &str) -> bool {
+    let between = |around: &[u8]| around[1] != b'_' || around[0].is_ascii_digit() && around[2].is_ascii_digit();
+    !text.ends_with('_') && text.as_bytes().windows(3).all(between)
 }
 
 fn keyword(text: &str) -> Scalar {
@@ -110,6 +117,9 @@ mod tests {
             ("1e3", Float(1000.0)),
             ("5.", Float(5.0)),
             (".5", Float(0.5)),
+            (".5_0", Float(0.5)),
+            ("._5", String),
+            (".5_", String),
             ("1e400", String),
             ("1:30", String),
             ("2024-01-01", String),

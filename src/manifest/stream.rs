@@ -3,7 +3,11 @@
 //! Documents are cut apart before they are parsed, so that one that cannot be read leaves those before and after it
 //! alone, and so that one without end is refused before it is held.
 
-use std::io::{self, BufRead};
+use std::{
+    io::{self, BufRead},
+    iter,
+    ops::Range,
+};
 
 use serde::de::IgnoredAny;
 
@@ -12,6 +16,8 @@ use super::{
     node::{Content, Node, Position},
 };
 use crate::finding::{FieldPath, Reason};
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// One document of a stream, as text.
 #[derive(Debug)]
@@ -109,8 +115,15 @@ impl Document {
     /// whole; the caller drops them.
     pub fn objects(&self, limits: &Limits, object: &mut dyn FnMut(Object)) -> Result<(), Unreadable> {
         let text = self.text.as_ref().map_err(Clone::clone)?;
-        for (first_line, value) in json_values(text, self.first_line) {
-            self.value(value, first_line, limits, object)?;
+        let Some(values) = concatenated_json(text) else {
+            return self.value(text, self.first_line, limits, object);
+        };
+        let (mut line, mut counted) = (self.first_line, 0);
+        for value in values {
+            let newlines = memchr::memchr_iter(b'\n', &text.as_bytes()[counted..value.start]).count();
+            line = line.saturating_add(u32::try_from(newlines).unwrap_or(u32::MAX));
+            counted = value.start;
+            self.value(&text[value], line, limits, object)?;
         }
         Ok(())
     }
@@ -128,11 +141,12 @@ impl Document {
         limits: &Limits,
         object: &mut dyn FnMut(Object),
     ) -> Result<(), Unreadable> {
+        refuse_foreign_line_ends(text, first_line)?;
         let root = compose::compose(text, first_line, limits, &mut |index, node| {
             object(Object { node, path: FieldPath::of("items").index(index) });
         })?;
         match root {
-            Some(root) if root.get("items").is_some() && is_list(&root) => untyped_items(root, object),
+            Some(root) if root.get("items").is_some() && is_list(&root) => untyped_items(root, limits, object),
             Some(node) => {
                 object(Object { node, path: FieldPath::root() });
                 Ok(())
@@ -142,12 +156,31 @@ impl Document {
     }
 }
 
+/// NEL, LS and PS end a line for kubectl and are text to a parser of YAML 1.2: read as text, a comment could hide what
+/// kubectl applies. In JSON they are text to everybody.
+fn refuse_foreign_line_ends(text: &str, first_line: u32) -> Result<(), Unreadable> {
+    let foreign = |at: &usize| matches!(text[*at..].chars().next(), Some('\u{85}' | '\u{2028}' | '\u{2029}'));
+    // The bytes that their UTF-8 starts with.
+    let Some(at) = memchr::memchr2_iter(0xc2, 0xe2, text.as_bytes()).find(foreign) else {
+        return Ok(());
+    };
+    if serde_json::from_str::<IgnoredAny>(text).is_ok() {
+        return Ok(());
+    }
+    Err(Unreadable {
+        reason: Reason::InvalidYaml,
+        at: position_of(at, text.as_bytes(), first_line),
+        message: "has a Unicode line separator, which ends a line for kubectl but not for YAML 1.2".into(),
+        remedy: "write it in double quotes, as \\N, \\L or \\P".into(),
+    })
+}
+
 fn is_list(root: &Node) -> bool {
     root.text("kind").is_some_and(|kind| kind.ends_with("List"))
 }
 
 /// The items of a typed list, as `kubectl get --raw` prints it, have neither kind nor apiVersion of their own.
-fn untyped_items(mut root: Node, object: &mut dyn FnMut(Object)) -> Result<(), Unreadable> {
+fn untyped_items(mut root: Node, limits: &Limits, object: &mut dyn FnMut(Object)) -> Result<(), Unreadable> {
     let kind = root.text("kind").and_then(|kind| kind.strip_suffix("List")).unwrap_or_default().to_owned();
     let version = root.text("apiVersion").unwrap_or_default().to_owned();
     let Content::Mapping(entries) = &mut root.content else {
@@ -159,6 +192,11 @@ fn untyped_items(mut root: Node, object: &mut dyn FnMut(Object)) -> Result<(), U
     let Content::Sequence(items) = &mut items.value.content else {
         return Ok(());
     };
+    if items.len() * (kind.len() + version.len()) > limits.object_bytes {
+        let (message, remedy) =
+            ("is a list whose kind is too long for that of its items", "correct kind or apiVersion");
+        return Err(compose::unreadable(Reason::ObjectTooLarge, root.at, message, remedy));
+    }
     for (index, mut node) in std::mem::take(items).into_iter().enumerate() {
         let at = node.at;
         if let Content::Mapping(entries) = &mut node.content
@@ -176,31 +214,29 @@ fn untyped_items(mut root: Node, object: &mut dyn FnMut(Object)) -> Result<(), U
     Ok(())
 }
 
-/// Cuts concatenated JSON values (`jq -c`, `kubectl get -o json` of several calls) apart, as kubectl does; anything
-/// else is one value.
-fn json_values(text: &str, first_line: u32) -> Vec<(u32, &str)> {
+/// Where the values of concatenated JSON stand (`jq -c`, `kubectl get -o json` of several calls), which kubectl cuts
+/// apart as well. `None`: the text is one value, in JSON or YAML.
+fn concatenated_json(text: &str) -> Option<impl Iterator<Item = Range<usize>>> {
     let body = strip_marker(text);
-    let whole = vec![(first_line, text)];
     if !body.trim_start().starts_with('{') {
-        return whole;
+        return None;
     }
-    let offset = text.len() - body.len();
-    let mut values = Vec::new();
-    let mut stream = serde_json::Deserializer::from_str(body).into_iter::<IgnoredAny>();
-    let mut start = offset;
-    while let Some(next) = stream.next() {
-        if next.is_err() {
-            // Flow-style YAML looks like this as well.
-            return whole;
-        }
-        let end = offset + stream.byte_offset();
-        let value = &text[start..end];
-        let lead = value.len() - value.trim_start().len();
-        let newlines = memchr::memchr_iter(b'\n', text[..start + lead].as_bytes()).count();
-        values.push((first_line.saturating_add(u32::try_from(newlines).unwrap_or(u32::MAX)), value.trim_start()));
-        start = end;
-    }
-    if values.len() > 1 { values } else { whole }
+    // Flow-style YAML looks like JSON as well, up to where it does not.
+    let count = json_ends(body).try_fold(0, |count, end| end.map(|_| count + 1)).ok()?;
+    let mut next = text.len() - body.len();
+    let ranges = json_ends(body).flatten().map(move |end| {
+        let end = text.len() - body.len() + end;
+        let value = text[next..end].trim_start();
+        next = end;
+        end - value.len()..end
+    });
+    (count > 1).then_some(ranges)
+}
+
+/// Where each of the JSON values in `text` ends, up to the first that is none.
+fn json_ends(text: &str) -> impl Iterator<Item = serde_json::Result<usize>> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
+    iter::from_fn(move || values.next().map(|value| value.map(|_| values.byte_offset())))
 }
 
 fn strip_marker(text: &str) -> &str {
@@ -253,14 +289,16 @@ fn is_separator(line: &[u8]) -> bool {
         if matches!(rest.first(), None | Some(b' ' | b'\t' | b'\r' | b'\n')))
 }
 
-/// Whether what is read of a document so far is directives (`%YAML 1.2`): the `---` after them does not end it.
+/// Whether what is read of a document so far is directives (`%YAML 1.2`), after the `...` of the one before at most:
+/// the `---` after them does not end it.
 fn only_directives(bytes: &[u8]) -> bool {
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     let mut directives = 0;
-    for line in bytes.split(|b| *b == b'\n').map(|line| line.trim_ascii()) {
+    for (index, line) in bytes.split(|b| *b == b'\n').map(<[u8]>::trim_ascii).enumerate() {
         match line.first() {
             Some(b'%') => directives += 1,
             Some(b'#') | None => {}
-            Some(_) if is_separator(line) => {}
+            Some(b'.') if index == 0 && is_separator(line) => {}
             Some(_) => return false,
         }
     }
@@ -269,16 +307,13 @@ fn only_directives(bytes: &[u8]) -> bool {
 
 /// The text of a document, `None` if nothing but markers, comments and white space is in it.
 fn decode(mut bytes: Vec<u8>, first_line: u32) -> Option<Result<String, Unreadable>> {
-    if let [0xef, 0xbb, 0xbf, ..] = bytes[..] {
-        bytes.drain(..3);
+    if bytes.starts_with(BYTE_ORDER_MARK) {
+        bytes.drain(..BYTE_ORDER_MARK.len());
     }
     let problem = |at: usize, bytes: &[u8], message: &str, remedy: &str| {
-        let newlines = memchr::memchr_iter(b'\n', &bytes[..at]).count();
-        let line_start = memchr::memrchr(b'\n', &bytes[..at]).map_or(0, |newline| newline + 1);
-        let line = first_line.saturating_add(u32::try_from(newlines).unwrap_or(u32::MAX));
-        let column = u32::try_from(at - line_start + 1).unwrap_or(u32::MAX);
+        let at = position_of(at, bytes, first_line);
         let (message, remedy) = (message.to_owned(), remedy.to_owned());
-        Some(Err(Unreadable { reason: Reason::InvalidEncoding, at: Position { line, column }, message, remedy }))
+        Some(Err(Unreadable { reason: Reason::InvalidEncoding, at, message, remedy }))
     };
     if matches!(bytes[..], [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) {
         return problem(0, &bytes, "is UTF-16", "convert it: iconv -f UTF-16 -t UTF-8");
@@ -293,6 +328,13 @@ fn decode(mut bytes: Vec<u8>, first_line: u32) -> Option<Result<String, Unreadab
             problem(at, error.as_bytes(), "is not valid UTF-8", "save the file as UTF-8")
         }
     }
+}
+
+fn position_of(at: usize, bytes: &[u8], first_line: u32) -> Position {
+    let newlines = memchr::memchr_iter(b'\n', &bytes[..at]).count();
+    let line_start = memchr::memrchr(b'\n', &bytes[..at]).map_or(0, |newline| newline + 1);
+    let line = first_line.saturating_add(u32::try_from(newlines).unwrap_or(u32::MAX));
+    Position { line, column: u32::try_from(at - line_start + 1).unwrap_or(u32::MAX) }
 }
 
 fn is_blank(text: &str) -> bool {

@@ -34,7 +34,11 @@ impl<W: Write> Writer<W> {
         self.separate()?;
         match self.format {
             Format::Yaml => {
-                let text = serde_saphyr::to_string(object).map_err(io::Error::other)?;
+                let mut text = serde_saphyr::to_string(object).map_err(io::Error::other)?;
+                if starts_a_block_with_a_tab(&text) {
+                    let quoted = serde_saphyr::ser_options! { prefer_block_scalars: false };
+                    text = serde_saphyr::to_string_with_options(object, quoted).map_err(io::Error::other)?;
+                }
                 self.out.write_all(text.as_bytes())?;
             }
             Format::Json => serde_json::to_writer_pretty(&mut self.out, object)?,
@@ -46,13 +50,11 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// What writing fails with.
     pub fn finish(mut self) -> io::Result<()> {
-        match self.format {
-            Format::Yaml => {}
-            Format::Json if self.written == 0 => {
-                self.out.write_all(b"{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": []}\n")?
-            }
-            Format::Json => self.out.write_all(b"\n]}\n")?,
-        }
+        self.out.write_all(match (self.format, self.written) {
+            (Format::Yaml, _) => b"",
+            (Format::Json, 0) => b"{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": []}\n",
+            (Format::Json, _) => b"\n]}\n",
+        })?;
         self.out.flush()
     }
 
@@ -64,4 +66,16 @@ impl<W: Write> Writer<W> {
             (Format::Json, _) => b",\n",
         })
     }
+}
+
+/// Whether a block scalar may start with a tab: kubectl refuses that, as it looks for the indentation there.
+fn starts_a_block_with_a_tab(yaml: &str) -> bool {
+    let starts_with_tab = |line: &str| line.trim_start_matches(' ').starts_with('\t');
+    let mut lines = yaml.lines().filter(|line| !line.trim_start_matches(' ').is_empty()).peekable();
+    while let Some(line) = lines.next() {
+        if line.ends_with(['|', '>', '-', '+']) && lines.peek().is_some_and(|next| starts_with_tab(next)) {
+            return true;
+        }
+    }
+    false
 }

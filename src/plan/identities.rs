@@ -8,7 +8,7 @@ use hcp_identity_api::{
     azure_cluster_identity::CloudType,
     hosted_cluster::{
         AzureAuthenticationConfigType, AzurePlatform, AzurePrivateType, Cloud, ControlPlaneManagedIdentities,
-        HostedCluster, KeyVaultAccess, KeyVaultType, ManagedIdentities, ManagedIdentity, ObjectEncoding, Open,
+        HostedCluster, KeyVaultAccess, ManagedIdentities, ManagedIdentity, ObjectEncoding, Open,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -91,7 +91,10 @@ fn identities(cluster: &HostedCluster, problems: &mut Vec<Problem>) -> Option<Id
     warn_of_tenant(AZURE, &azure.tenant_id, problems);
     let (cluster, namespace) = cluster_name?;
     let (vault, tenant) = vault?;
-    let capz_cloud = capz_cloud(azure, problems);
+    let capz_cloud = capz_cloud(azure);
+    if capz_cloud.is_none() && named.iter().any(|id| Component::of(id.component).azure_cluster_identity) {
+        problems.push(cloud_without_capz_type(azure));
+    }
     Some(Identities {
         cluster,
         namespace,
@@ -349,9 +352,7 @@ fn warn_of_kms_vault(
         let message =
             "is also the vault of the control plane's credentials: whoever may use the key may be given those";
         let remedy = "keep the KMS key in a vault of the customer's own";
-        problems.push(
-            Problem::warning(Reason::KeyVaultAccessIgnored, field, message, remedy).with_value(kms_vault.as_str()),
-        );
+        problems.push(Problem::warning(Reason::SharedKeyVault, field, message, remedy).with_value(kms_vault.as_str()));
     }
     let swift = azure.private.as_ref().and_then(|private| private.connectivity_type.as_ref());
     let is_swift = swift.is_some_and(|connectivity| connectivity.is(&AzurePrivateType::Swift));
@@ -361,12 +362,6 @@ fn warn_of_kms_vault(
         let remedy = "remove it, or set platform.azure.private to Swift";
         let field = FieldPath::of(KMS).key("keyVaultAccess");
         problems.push(Problem::warning(Reason::KeyVaultAccessIgnored, field, message, remedy).with_value("Private"));
-    }
-    let hsm = kms.key_vault_type.as_ref().is_some_and(|kind| kind.is(&KeyVaultType::ManagedHSM));
-    if hsm && identities.managed_identities_key_vault.name.eq_ignore_ascii_case(kms_vault) {
-        let message = "is said to be a managed HSM, which holds no secrets, and is the vault of the credentials";
-        let field = FieldPath::of(KMS).key("keyVaultType");
-        problems.push(Problem::warning(Reason::KeyVaultAccessIgnored, field, message, "correct one of the two"));
     }
 }
 
@@ -385,19 +380,25 @@ fn implausible_vault(field: FieldPath, name: &str) -> Problem {
     Problem::warning(Reason::ImplausibleKeyVaultName, field, message, remedy).with_value(name)
 }
 
-/// The cloud for Cluster API. Whether it is needed is for the caller to say, so that one without it is a warning here.
-fn capz_cloud(azure: &AzurePlatform, problems: &mut Vec<Problem>) -> Option<CloudType> {
-    let cloud = match azure.cloud.as_ref().unwrap_or(&Open::Known(Cloud::AzurePublicCloud)) {
-        Open::Known(Cloud::AzurePublicCloud) => return Some(CloudType::Public),
-        Open::Known(Cloud::AzureUSGovernmentCloud) => return Some(CloudType::UsGovernment),
-        Open::Known(Cloud::AzureChinaCloud) => return Some(CloudType::China),
-        Open::Known(other) => format!("{other:?}"),
-        Open::Unknown(other) => other.clone(),
+/// The cloud as Cluster API calls it.
+fn capz_cloud(azure: &AzurePlatform) -> Option<CloudType> {
+    match azure.cloud.as_ref().unwrap_or(&Open::Known(Cloud::AzurePublicCloud)) {
+        Open::Known(Cloud::AzurePublicCloud) => Some(CloudType::Public),
+        Open::Known(Cloud::AzureUSGovernmentCloud) => Some(CloudType::UsGovernment),
+        Open::Known(Cloud::AzureChinaCloud) => Some(CloudType::China),
+        Open::Known(_) | Open::Unknown(_) => None,
+    }
+}
+
+/// A warning: only who wants an AzureClusterIdentity cannot go on, and the other components are not concerned.
+fn cloud_without_capz_type(azure: &AzurePlatform) -> Problem {
+    let cloud = match &azure.cloud {
+        Some(Open::Known(cloud)) => format!("{cloud:?}"),
+        Some(Open::Unknown(cloud)) => cloud.clone(),
+        None => String::new(),
     };
-    let message =
-        "is a cloud that Cluster API Provider Azure has no credentials type for: node pools cannot be managed";
-    let remedy = "the other components are not concerned";
+    let message = "is a cloud that Cluster API Provider Azure has no credentials type for: no AzureClusterIdentity";
+    let remedy = "node pools cannot be managed there; the other components are not concerned";
     let field = FieldPath::of(AZURE).key("cloud");
-    problems.push(Problem::warning(Reason::CloudWithoutCapzType, field, message, remedy).with_value(cloud));
-    None
+    Problem::warning(Reason::CloudWithoutCapzType, field, message, remedy).with_value(cloud)
 }

@@ -21,11 +21,7 @@ pub use identities::{ClusterName, Identities, Identity};
 pub use provider_class::MANAGED_BY;
 pub use wiring::{Addition, Template, Wired, consumer_apps};
 
-use crate::{
-    component::Component,
-    finding::{FieldPath, Problem, Reason, Severity},
-    settings::Settings,
-};
+use crate::{component::Component, finding::Problem, settings::Settings};
 
 /// What the cluster should contain for one HostedCluster.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,25 +77,13 @@ impl Plan {
         self.identities.named.iter().map(|identity| provider_class::provider_class(self, identity))
     }
 
-    /// The AzureClusterIdentity, if this HostedCluster's node pools are managed.
-    ///
-    /// # Errors
-    /// A cloud that Cluster API Provider Azure has no type for.
-    pub fn azure_cluster_identity(&self) -> Result<Option<AzureClusterIdentity>, Problem> {
+    /// The AzureClusterIdentity, if this HostedCluster's node pools are managed, in a cloud that Cluster API knows.
+    #[must_use]
+    pub fn azure_cluster_identity(&self) -> Option<AzureClusterIdentity> {
         let signs_in = |identity: &&Identity| Component::of(identity.component).azure_cluster_identity;
-        let Some(identity) = self.identities.named.iter().find(signs_in) else { return Ok(None) };
-        match self.identities.capz_cloud {
-            Some(cloud) => Ok(Some(azure_cluster_identity::azure_cluster_identity(self, identity, cloud))),
-            None => Err(Problem {
-                severity: Severity::Error,
-                ..Problem::error(
-                    Reason::CloudWithoutCapzType,
-                    FieldPath::of("spec.platform.azure.cloud"),
-                    "no AzureClusterIdentity: Cluster API Provider Azure has no credentials type for this cloud",
-                    "render without --azure-cluster-identity",
-                )
-            }),
-        }
+        let identity = self.identities.named.iter().find(signs_in)?;
+        let cloud = self.identities.capz_cloud?;
+        Some(azure_cluster_identity::azure_cluster_identity(self, identity, cloud))
     }
 
     /// Wires a pod template of the control plane namespace.

@@ -63,6 +63,8 @@ pub(super) struct Pod<'s> {
     app: &'s str,
     containers: Vec<(&'s str, Presence)>,
     pub(super) mount: Option<Mount<'s>>,
+    /// Whether the settings can say otherwise.
+    overridable: bool,
     env: &'static [crate::component::Env],
 }
 
@@ -76,8 +78,10 @@ pub(super) fn pods<'s>(component: &'static Component, settings: &'s Settings) ->
     let mut pods: Vec<Pod<'s>> = component
         .pods
         .iter()
-        .map(|pod| Pod {
+        .enumerate()
+        .map(|(index, pod)| Pod {
             app: pod.app,
+            overridable: index == 0,
             containers: pod.containers.iter().map(|container| (container.name, container.presence)).collect(),
             mount: pod.mount.as_ref().map(|mount| Mount { volume: mount.volume, path: mount.path }),
             env: pod.env,
@@ -95,6 +99,13 @@ pub(super) fn pods<'s>(component: &'static Component, settings: &'s Settings) ->
         }
     }
     pods
+}
+
+impl Pod<'_> {
+    /// A remedy, with the setting that is another one, where it is.
+    fn or_override(&self, component: &Component, remedy: String, setting: &str) -> String {
+        if self.overridable { format!("{remedy}, or set components.{}.{setting}", component.id) } else { remedy }
+    }
 }
 
 /// Every value of the label `app` that some row is about: what a reader has to keep of a stream.
@@ -196,7 +207,7 @@ impl<'t> Wiring<'t> {
         if let Some(mount) = &pod.mount {
             self.add_volume(component, mount);
             for index in &indexes {
-                self.add_mount(*index, component, mount);
+                self.add_mount(*index, component, pod, mount);
             }
         }
         for env in pod.env {
@@ -232,9 +243,9 @@ impl<'t> Wiring<'t> {
                         "{} needs the container {name}, and this pod (app: {}) has {}{init}",
                         component.id,
                         pod.app,
-                        names.join(", ")
+                        names.join(", ").escape_debug()
                     );
-                    let remedy = format!("name the container {name}, or set components.{}.container", component.id);
+                    let remedy = pod.or_override(component, format!("name the container {name}"), "container");
                     let field = FieldPath::of("spec.containers");
                     self.problems.push(Problem::error(Reason::MissingContainer, field, message, remedy));
                 }
@@ -270,7 +281,7 @@ impl<'t> Wiring<'t> {
         self.problems.push(Problem::error(Reason::VolumeConflict, field, message, remedy).with_value(compact(theirs)));
     }
 
-    fn add_mount(&mut self, container: usize, component: &Component, mount: &Mount<'_>) {
+    fn add_mount(&mut self, container: usize, component: &Component, pod: &Pod<'_>, mount: &Mount<'_>) {
         let view = &mut self.containers[container];
         let path = view.path.key("volumeMounts");
         let at_path = |there: &Map<String, Value>| text(there, "mountPath").trim_end_matches('/') == mount.path;
@@ -286,8 +297,8 @@ impl<'t> Wiring<'t> {
         let read_only = there.get("readOnly") == Some(&Value::Bool(true));
         let (reason, message) = if volume != mount.volume {
             let (id, ours) = (component.id, mount.volume);
-            let message =
-                format!("{id} needs {} for the volume {ours}, and the volume {volume} is mounted there", mount.path);
+            let (path, theirs) = (mount.path, volume.escape_debug());
+            let message = format!("{id} needs {path} for the volume {ours}, and the volume {theirs} is mounted there");
             (Reason::MountPathConflict, message)
         } else if !whole || !read_only {
             let (id, ours) = (component.id, mount.volume);
@@ -296,7 +307,7 @@ impl<'t> Wiring<'t> {
             return;
         };
         let remedy = match reason {
-            Reason::MountPathConflict => format!("mount it elsewhere, or set components.{}.mountPath", component.id),
+            Reason::MountPathConflict => pod.or_override(component, "mount it elsewhere".to_owned(), "mountPath"),
             _ => "set readOnly: true and no subPath".to_owned(),
         };
         let problem = Problem::error(reason, path.index(index), message, remedy).with_value(compact(there));
