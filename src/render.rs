@@ -15,11 +15,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
+    component::Component,
     finding::{FieldPath, Finding, ObjectRef, Problem, Reason, Severity},
     input::{self, Located, Role, Rules, Visitor},
     manifest::{Limits, Node},
     namespaces::{Cluster, Namespaces},
-    plan::{self, Identities, Plan, Template, Wired},
+    plan::{self, Identities, Identity, Plan, Template, Wired},
     settings::Settings,
 };
 
@@ -157,9 +158,8 @@ impl<'f> Renderer<'f> {
         }
         let shown = problems.into_iter().filter(input::concerns_rendering);
         pending.findings.extend(shown.map(|problem| object.finding(problem)));
-        let packed = identities.map(|identities| postcard::to_allocvec(&identities)).transpose();
-        match packed {
-            Ok(packed) => pending.clusters.add(object, packed.map(Vec::into_boxed_slice)),
+        match identities.map(pack).transpose() {
+            Ok(packed) => pending.clusters.add(object, packed),
             Err(error) => pending.findings.push(object.finding(unpackable(&error))),
         }
     }
@@ -262,6 +262,14 @@ impl Workload {
             }
         }
     }
+}
+
+/// What is held of a HostedCluster. Of its client ids only the one of an AzureClusterIdentity is ever printed; the others
+/// would be a third of it.
+fn pack(mut identities: Identities) -> Result<Box<[u8]>, postcard::Error> {
+    let unprinted = |identity: &&mut Identity| !Component::of(identity.component).azure_cluster_identity;
+    identities.named.iter_mut().filter(unprinted).for_each(|identity| identity.client_id = None);
+    postcard::to_allocvec(&identities).map(Vec::into_boxed_slice)
 }
 
 fn unpack_plan(cluster: &Cluster<Packed>, options: &Options) -> io::Result<Option<Plan>> {

@@ -79,7 +79,7 @@ mod tests {
     };
 
     fn coordinates<R: Resource<DynamicType = ()>>() -> [String; 4] {
-        [R::group(&()), R::version(&()), R::kind(&()), R::plural(&())].map(|part| part.into_owned())
+        [R::group(&()), R::version(&()), R::kind(&()), R::plural(&())].map(std::borrow::Cow::into_owned)
     }
 
     /// A wrong group or plural answers 404, which a watch cannot tell from "the CRD is not installed": the daemon would

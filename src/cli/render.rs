@@ -97,7 +97,7 @@ fn settings(args: &Args) -> Result<Settings> {
         None => SettingsFile::default(),
         Some(path) => {
             let text = input::read_small(path)?;
-            serde_saphyr::from_str(&text)
+            serde_saphyr::from_str_with_options(&text, serde_saphyr::options! { with_snippet: false })
                 .with_context(|| format!("cannot read the settings file {}", path.display()))?
         }
     };

@@ -156,10 +156,12 @@ impl Document {
     }
 }
 
-/// NEL, LS and PS end a line for kubectl and are text to a parser of YAML 1.2: read as text, a comment could hide what
-/// kubectl applies. In JSON they are text to everybody.
+/// NEL, LS and PS end a line for kubectl and are text to a parser of YAML 1.2.
+const FOREIGN_LINE_ENDS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
+
+/// Read as text, a comment with one could hide what kubectl applies. In JSON they are text to everybody.
 fn refuse_foreign_line_ends(text: &str, first_line: u32) -> Result<(), Unreadable> {
-    let foreign = |at: &usize| matches!(text[*at..].chars().next(), Some('\u{85}' | '\u{2028}' | '\u{2029}'));
+    let foreign = |at: &usize| text[*at..].starts_with(FOREIGN_LINE_ENDS);
     // The bytes that their UTF-8 starts with.
     let Some(at) = memchr::memchr2_iter(0xc2, 0xe2, text.as_bytes()).find(foreign) else {
         return Ok(());
@@ -341,6 +343,6 @@ fn is_blank(text: &str) -> bool {
     text.lines().all(|line| {
         let line = if is_separator(line.as_bytes()) { &line[3..] } else { line };
         let line = line.trim();
-        line.is_empty() || line.starts_with('#')
+        line.is_empty() || line.starts_with('#') && !line.contains(FOREIGN_LINE_ENDS)
     })
 }

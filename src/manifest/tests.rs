@@ -91,6 +91,29 @@ fn keys_become_strings_as_in_kubectl() {
 }
 
 #[test]
+fn tags_that_kubectl_does_not_know_change_nothing() {
+    assert_eq!(
+        one("a: !!unheard-of 1\nb: !mine {c: !x 2}\nd: {!!merge <<: {e: !!int '3'}}\n").to_value(),
+        json!({"a": "1", "b": {"c": "2"}, "d": {"e": 3}})
+    );
+}
+
+#[test]
+fn floats_that_are_whole_numbers_arrive_as_integers() {
+    assert_eq!(one("[1e3, 08, -0.0, 1.5, 1e30]").to_value().to_string(), "[1000,8,0,1.5,1e+30]");
+}
+
+#[test]
+fn what_is_written_starts_no_block_with_a_tab() {
+    let mut bytes = Vec::new();
+    Writer::new(&mut bytes, Format::Yaml).write(&json!({"a": "x\n\ty\n"})).unwrap();
+    assert_eq!(String::from_utf8_lossy(&bytes), "a: |\n  x\n  \ty\n");
+    bytes.clear();
+    Writer::new(&mut bytes, Format::Yaml).write(&json!({"a": "\n\tx\ny"})).unwrap();
+    assert_eq!(String::from_utf8_lossy(&bytes), "a: \"\\n\\tx\\ny\"\n");
+}
+
+#[test]
 fn a_bad_document_leaves_its_neighbours_alone() {
     let good = || Ok(vec![json!({"a": 1})]);
     for (bad, reason, line) in [
@@ -105,6 +128,10 @@ fn a_bad_document_leaves_its_neighbours_alone() {
         (b"<<: 1", Reason::InvalidYaml, 3),
         (b"a: !!binary AAAA", Reason::InvalidYaml, 3),
         (b"a: !!int x", Reason::InvalidYaml, 3),
+        (b"a: !!timestamp 2024-01-01", Reason::InvalidYaml, 3),
+        (b"a: &a [{b: 1}]\n<<: *a", Reason::InvalidYaml, 4),
+        (b"a: 1\n# b\xe2\x80\xa8c: 1", Reason::InvalidYaml, 4),
+        (b"# b\xc2\x85c: 1", Reason::InvalidYaml, 3),
         (b"a: .nan", Reason::InvalidYaml, 3),
         (b"a: b\n\0", Reason::InvalidEncoding, 4),
         (b"a: b\nc: \xff", Reason::InvalidEncoding, 4),

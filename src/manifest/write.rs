@@ -3,7 +3,10 @@
 //! The YAML is serde-saphyr's, which quotes every string that a YAML 1.1 reader such as kubectl would take for something
 //! else. Objects are written one at a time; nothing is held.
 
-use std::io::{self, Write};
+use std::{
+    borrow::Cow,
+    io::{self, Write},
+};
 
 use serde::Serialize;
 
@@ -41,7 +44,10 @@ impl<W: Write> Writer<W> {
                 }
                 self.out.write_all(text.as_bytes())?;
             }
-            Format::Json => serde_json::to_writer_pretty(&mut self.out, object)?,
+            Format::Json => {
+                let text = serde_json::to_string_pretty(object)?;
+                self.out.write_all(escape_what_yaml_lacks(&text).as_bytes())?;
+            }
         }
         self.written += 1;
         Ok(())
@@ -66,6 +72,22 @@ impl<W: Write> Writer<W> {
             (Format::Json, _) => b",\n",
         })
     }
+}
+
+/// JSON strings may hold control characters that no YAML reader takes, our own included. They stand in strings only.
+fn escape_what_yaml_lacks(json: &str) -> Cow<'_, str> {
+    let lacks = |character| matches!(character, '\u{7f}'..='\u{9f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
+    if !json.contains(lacks) {
+        return json.into();
+    }
+    let mut escaped = String::with_capacity(json.len());
+    for character in json.chars() {
+        match character {
+            character if lacks(character) => escaped.push_str(&format!("\\u{:04x}", u32::from(character))),
+            character => escaped.push(character),
+        }
+    }
+    escaped.into()
 }
 
 /// Whether a block scalar may start with a tab: kubectl refuses that, as it looks for the indentation there.

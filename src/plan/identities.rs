@@ -114,6 +114,11 @@ fn azure_platform<'c>(cluster: &'c HostedCluster, problems: &mut Vec<Problem>) -
             problems.push(Problem::error(Reason::Required, FieldPath::of(AZURE), message, "add it"));
         }
         "Azure" => {}
+        "" => {
+            let field = FieldPath::of("spec.platform.type");
+            problems.push(Problem::error(Reason::Required, field, "is missing", "name the platform, such as Azure"));
+            return None;
+        }
         other => {
             let message = "the platform is not Azure: no provider classes";
             let field = FieldPath::of("spec.platform.type");

@@ -118,6 +118,7 @@ fn no_plan_with_an_identity_that_no_class_can_be_made_of() {
     );
     refuses(|c| unset(c, &format!("{authentication}/azureAuthenticationConfigType")), Reason::Required, "ConfigType");
     refuses(|c| unset(c, "/spec/platform/azure"), Reason::Required, "platform.azure");
+    refuses(|c| unset(c, "/spec"), Reason::Required, "spec.platform.type");
 }
 
 #[test]

@@ -1,0 +1,161 @@
+//! The command line as a contract: exit codes, where things come from and go to.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "these are parts of tests")]
+
+mod support;
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use support::{KEY_VAULT_USER, hcp_identity, pipe, read, testdata, text};
+
+const OTHER_USER: &str = "11111111-2222-4333-8444-555555555555";
+
+fn valid() -> PathBuf {
+    testdata("render").join("a-hosted-cluster-with-all-nine-identities/input.yaml")
+}
+
+fn run(command: &mut Command) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = command.output().expect("it starts");
+    (status.code().expect("it exits"), text(stdout), text(stderr))
+}
+
+/// A folder of this test's own, with these files.
+#[expect(clippy::disallowed_methods, reason = "these tests are about files")]
+fn folder(name: &str, files: &[(&str, &str)]) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    drop(std::fs::remove_dir_all(&folder));
+    std::fs::create_dir_all(folder.join("deeper")).expect("a folder");
+    for (name, content) in files {
+        std::fs::write(folder.join(name), content).expect("a file");
+    }
+    folder
+}
+
+#[test]
+fn usage_and_files_that_are_not_there_are_exit_code_2_and_print_nothing() {
+    for arguments in [&["render", "--no-such-flag"][..], &["no-such-command"], &[], &["render", "-o", "xml"]] {
+        let (exit, stdout, stderr) = run(hcp_identity().args(arguments));
+        assert_eq!((exit, stdout.as_str()), (2, ""), "{arguments:?}: {stderr}");
+    }
+    let (exit, stdout, stderr) =
+        run(hcp_identity().args(["render", "-f", "one-missing", "-f"]).arg(valid()).args(["-f", "another-missing"]));
+    assert_eq!((exit, stdout.as_str()), (2, ""));
+    assert!(stderr.contains("one-missing") && stderr.contains("another-missing"), "{stderr}");
+    assert_eq!(run(hcp_identity().args(["validate", "-f", "-", "-f", "-"])).0, 2);
+}
+
+#[test]
+fn a_folder_is_read_by_name_and_not_deeper() {
+    let hosted_cluster = read(&valid());
+    let deeper = hosted_cluster.replace("name: prod", "name: deeper");
+    let files =
+        [("b.yml", hosted_cluster.as_str()), ("a.json", "{}{}"), ("c.txt", "ignored: ["), ("deeper/d.yaml", &deeper)];
+    let (exit, stdout, stderr) = run(hcp_identity().args(["render", "-f"]).arg(folder("by-name", &files)));
+    assert_eq!(exit, 1, "{stderr}");
+    assert_eq!(stderr.matches("error[NotAKubernetesObject]").count(), 2, "{stderr}");
+    assert_eq!(stdout.matches("name: managed-azure-").count(), 9);
+    assert!(!stdout.contains("deeper"));
+    let (exit, _, stderr) = run(hcp_identity().args(["validate", "-f"]).arg(folder("empty", &[])));
+    assert_eq!(exit, 2);
+    assert!(stderr.contains("has no .yaml, .yml or .json file"), "{stderr}");
+}
+
+#[test]
+fn standard_input_is_the_default_and_has_a_name() {
+    for arguments in [&["render"][..], &["render", "-f", "-"]] {
+        let output = pipe(hcp_identity().args(arguments), read(&valid()).as_bytes());
+        assert_eq!(text(output.stdout).matches("kind: SecretProviderClass").count(), 9);
+    }
+    let output = pipe(hcp_identity().arg("validate"), b"a: b");
+    assert!(text(output.stdout).starts_with("error[NotAKubernetesObject]: stdin:1:1: document 1: "));
+}
+
+/// Flag, then our variable, then the file, then HyperShift's variable; an empty variable is none.
+#[test]
+fn the_key_vault_user_comes_from_the_first_that_has_one() {
+    let settings = folder("settings", &[("s.yaml", &format!("keyVaultUserClientID: {OTHER_USER}\n"))]).join("s.yaml");
+    let user = |flag: Option<&str>, ours: &str, file: bool, hypershifts: &str| {
+        let mut command = hcp_identity();
+        command.env("HCP_IDENTITY_KEY_VAULT_USER_CLIENT_ID", ours).env("ARO_HCP_KEY_VAULT_USER_CLIENT_ID", hypershifts);
+        command.args(["render", "-f"]).arg(valid());
+        flag.map(|flag| command.args(["--key-vault-user-client-id", flag]));
+        if file {
+            command.arg("--settings").arg(&settings);
+        }
+        let (exit, stdout, stderr) = run(&mut command);
+        let line = stdout.lines().find(|line| line.contains("userAssignedIdentityID"));
+        line.map(|line| line.rsplit(' ').next().unwrap_or_default().to_owned()).ok_or((exit, stderr))
+    };
+    let (a, b) = (KEY_VAULT_USER, "99999999-2222-4333-8444-555555555555");
+    assert_eq!(user(Some(a), b, true, b).as_deref(), Ok(a));
+    assert_eq!(user(None, a, true, b).as_deref(), Ok(a));
+    assert_eq!(user(None, "", true, b).as_deref(), Ok(OTHER_USER));
+    assert_eq!(user(None, "", false, a).as_deref(), Ok(a));
+    for (flag, ours) in [(None, ""), (Some(""), a), (Some("me"), a), (None, "me")] {
+        let (exit, stderr) = user(flag, ours, false, "").expect_err("no user");
+        assert_eq!(exit, 2);
+        assert!(stderr.contains("key vault user client id"), "{stderr}");
+    }
+}
+
+#[test]
+fn a_settings_file_with_errors_is_refused_with_all_of_them() {
+    for (content, wanted) in [
+        ("keyVaultUserClientId: x", &["keyVaultUserClientId"][..]),
+        ("a: [", &["cannot read the settings file"]),
+        (
+            "components: {ingress: {mountPath: x}, disk: {app: \"-\"}}\nsecretProviderClass: {extraParameters: {tenantId: x}}",
+            &["components.ingress.mountPath", "components.disk.app", "tenantId"],
+        ),
+    ] {
+        let settings = folder("bad-settings", &[("s.yaml", content)]).join("s.yaml");
+        let (exit, stdout, stderr) =
+            run(hcp_identity().args(["render", "-f"]).arg(valid()).arg("--settings").arg(settings));
+        assert_eq!((exit, stdout.as_str()), (2, ""), "{content}");
+        assert!(wanted.iter().all(|wanted| stderr.contains(wanted)), "{content}: {stderr}");
+    }
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let mut child = hcp_identity()
+        .args(["render", "-f"])
+        .arg(valid())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    // Whether the pipe was closed before or after the writing is up to the scheduler; neither is a failure.
+    assert_eq!(output.status.code(), Some(0));
+    assert!(!text(output.stderr).contains("hcp-identity:"));
+}
+
+#[test]
+fn output_to_a_pipe_is_not_coloured() {
+    let (_, stdout, stderr) = run(hcp_identity()
+        .args(["validate", "-f"])
+        .arg(testdata("validate").join("every-error-of-a-document-at-once/input.yaml")));
+    assert!(!stdout.contains('\u{1b}') && !stderr.contains('\u{1b}'));
+}
+
+#[test]
+fn completions_are_printed_for_every_shell() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let (exit, stdout, _) = run(hcp_identity().args(["completions", shell]));
+        assert!(exit == 0 && stdout.contains("hcp-identity") && stdout.contains("crd-only"), "{shell}");
+    }
+}
+
+#[test]
+fn help_has_examples_and_exit_codes() {
+    let (_, help, _) = run(hcp_identity().arg("--help"));
+    assert!(help.contains("Exit codes:"));
+    for command in ["render", "validate", "completions"] {
+        assert!(run(hcp_identity().args([command, "--help"])).1.contains("Examples:"), "{command}");
+    }
+}

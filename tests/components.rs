@@ -1,0 +1,69 @@
+//! docs/components.md is the table of the code.
+
+#![allow(clippy::expect_used, reason = "these are parts of tests")]
+
+mod support;
+
+use std::fmt::Write as _;
+
+use hcp_identity::component::{COMPONENTS, EnvValue, Presence};
+
+fn document() -> String {
+    let mut text = String::from(
+        "# Components and their wiring\n\n\
+         Generated from `src/component.rs` by `cargo xtask bless`; sources of the facts stand there.\n\n\
+         A pod belongs to a row if it is in the control plane namespace of a HostedCluster that names the identity, has the row's\n\
+         label `app` and the row's container. Names of workloads do not count, and init containers are never wired. What is missing\n\
+         is appended at the end of its list; nothing else is touched. `<secret>` is the identity's `credentialsSecretName`.\n\n\
+         | component | identity | SecretProviderClass |\n|---|---|---|\n",
+    );
+    for component in &COMPONENTS {
+        let field = component.field.rsplit_once("controlPlane.").map_or(component.field, |(_, name)| name);
+        writeln!(text, "| {} | `{field}` | `{}` |", component.id, component.class).expect("a string");
+    }
+    text += "\nIdentities without a path stand in `spec.platform.azure.azureAuthenticationConfig.managedIdentities.controlPlane`.\n\n\
+             | component | label `app` | container | volume | mounted at | environment |\n|---|---|---|---|---|---|\n";
+    for component in &COMPONENTS {
+        for pod in component.pods {
+            let containers: Vec<_> = pod
+                .containers
+                .iter()
+                .map(|container| match container.presence {
+                    Presence::Required => format!("`{}`", container.name),
+                    Presence::IfPresent => format!("`{}` if there", container.name),
+                })
+                .collect();
+            let (volume, path) = pod
+                .mount
+                .as_ref()
+                .map_or_else(Default::default, |mount| (format!("`{}`", mount.volume), format!("`{}`", mount.path)));
+            let env: Vec<_> = pod
+                .env
+                .iter()
+                .map(|env| {
+                    let value = match env.value {
+                        EnvValue::ProviderClass => component.class.to_owned(),
+                        EnvValue::SecretName => "<secret>".to_owned(),
+                        EnvValue::CredentialPath => {
+                            format!("{}/<secret>", pod.mount.as_ref().map_or("", |mount| mount.path))
+                        }
+                    };
+                    format!("`{}={value}`", env.name)
+                })
+                .collect();
+            let (containers, env) = (containers.join(", "), env.join(" "));
+            writeln!(text, "| {} | `{}` | {containers} | {volume} | {path} | {env} |", component.id, pod.app)
+                .expect("a string");
+        }
+    }
+    text += "\nEvery volume is `csi: {driver: secrets-store.csi.k8s.io, readOnly: true, volumeAttributes: {secretProviderClass: …}}` and\n\
+             every mount is read-only. cluster-network-operator and cluster-storage-operator mount nothing: with these variables they\n\
+             wire the pods that they deploy themselves. cloud-provider, disk, file and kms learn the path of their credential from\n\
+             `cloud.conf` Secrets (`aadMSIDataPlaneIdentityPath`), which hcp-identity neither reads nor writes.\n";
+    text
+}
+
+#[test]
+fn the_documentation_is_the_table() {
+    support::golden(&support::testdata("../docs/components.md"), &document());
+}

@@ -1,0 +1,58 @@
+//! Every command of the README, run as written, prints what the README shows.
+
+#![allow(clippy::expect_used, reason = "these are parts of tests")]
+
+mod support;
+
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use support::{golden, read, text};
+
+/// `cargo run` stands in the README because a newcomer has no binary yet; the test has one.
+const CARGO_RUN: &str = "cargo run --quiet --";
+
+fn output_of(command: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    if let Some(script) = command.strip_prefix("hack/") {
+        // This is what runs the test.
+        assert!(root.join("hack").join(script).is_file(), "there is no hack/{script}");
+        return String::new();
+    }
+    let command = command.replace(CARGO_RUN, env!("CARGO_BIN_EXE_hcp-identity"));
+    let output = Command::new("sh")
+        .args(["-c", &command])
+        .current_dir(root)
+        .env_remove("HCP_IDENTITY_KEY_VAULT_USER_CLIENT_ID")
+        .stdin(Stdio::null())
+        .output()
+        .expect("sh starts");
+    text(output.stdout)
+}
+
+#[test]
+fn every_command_prints_what_the_readme_shows() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = read(&path);
+    let mut actual = String::new();
+    let mut commands = 0;
+    let mut in_block = false;
+    for line in readme.lines() {
+        match line {
+            "```console" => in_block = true,
+            "```" => in_block = false,
+            // What a command printed when the README was written.
+            _ if in_block && !line.starts_with("$ ") => continue,
+            _ => {}
+        }
+        actual += &format!("{line}\n");
+        if let Some(command) = line.strip_prefix("$ ").filter(|_| in_block) {
+            actual += &output_of(command);
+            commands += 1;
+        }
+    }
+    assert!(commands >= 3, "the README shows no commands");
+    golden(&path, &actual);
+}
