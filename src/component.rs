@@ -359,30 +359,41 @@ fn capability_disabled(cluster: &HostedCluster, capability: &str, message: &'sta
     cluster.spec.capabilities.disabled.iter().any(|name| name == capability).then_some(left_out)
 }
 
+/// HyperShift's condition for the mount into control-plane-operator is only that `spec.secretEncryption.kms` is there
+/// (`v2/controlplaneoperator/deployment.go`): without a class that pod cannot start, whatever the reason.
 fn kms_left_out(cluster: &HostedCluster) -> Option<LeftOut> {
+    let warning = |field, message| {
+        Some(LeftOut { severity: Severity::Warning, reason: Reason::KmsIdentityUnused, field, message })
+    };
     let encryption = cluster.spec.secret_encryption.as_ref()?;
-    let kms = encryption.kms.as_ref()?;
     let uses_kms = encryption.encryption_type.as_ref()?.is(&SecretEncryptionType::Kms);
+    let Some(kms) = &encryption.kms else {
+        let message = "the type is kms, and spec.secretEncryption.kms is missing";
+        return uses_kms.then_some(message).and_then(|message| warning("spec.secretEncryption", message));
+    };
     if !uses_kms {
-        // HyperShift's condition for the mount is only that spec.secretEncryption.kms is there.
-        return Some(LeftOut {
-            severity: Severity::Warning,
-            reason: Reason::KmsIdentityUnused,
-            field: "spec.secretEncryption.kms",
-            message: "HyperShift writes the KMS provider class for the type kms only, but mounts it into \
-                      control-plane-operator wherever kms is set: that pod would wait for the class for ever",
-        });
+        return warning(
+            "spec.secretEncryption.kms",
+            "the type is not kms; but HyperShift mounts it into control-plane-operator wherever kms is set, and that pod \
+             waits until something writes the class",
+        );
     }
-    let note = |reason, field, message| Some(LeftOut { severity: Severity::Note, reason, field, message });
     if kms.provider != "Azure" {
-        let message = "the KMS provider is not Azure";
-        return note(Reason::IdentityNotNamed, "spec.secretEncryption.kms.provider", message);
+        return warning(
+            "spec.secretEncryption.kms.provider",
+            "the KMS provider is not Azure; but HyperShift mounts it into control-plane-operator wherever kms is set, and \
+             that pod waits until something writes the class",
+        );
     }
-    if kms.azure.as_ref()?.kms.is_none() {
-        let message = "the KMS sidecars sign in by workload identity, which needs no provider class";
-        return note(Reason::IdentityNotNamed, "spec.secretEncryption.kms.azure.workloadIdentity", message);
+    match &kms.azure {
+        None => warning("spec.secretEncryption.kms", "the KMS provider is Azure, and kms.azure is missing"),
+        Some(azure) if azure.kms.is_none() => warning(
+            "spec.secretEncryption.kms.azure",
+            "no managed identity is named for KMS, and the control plane uses managed identities; HyperShift mounts the \
+             class into control-plane-operator all the same, and that pod waits until something writes it",
+        ),
+        Some(_) => None,
     }
-    None
 }
 
 const fn required(name: &'static str) -> Container {

@@ -33,6 +33,8 @@ pub enum Reason {
     TooManyAliases,
     NotAKubernetesObject,
     UnsupportedVersion,
+    UnreadableList,
+    DuplicateWorkload,
     HeldWorkloadsTooLarge,
     // What HyperShift's CRD refuses.
     InvalidType,
@@ -54,6 +56,7 @@ pub enum Reason {
     ControlPlaneNamespaceTooLong,
     ControlPlaneNamespaceCollision,
     CloudWithoutCapzType,
+    EmptyTenantID,
     // What works as written, and is likely not what was meant.
     SharedSecret,
     ImplausibleKeyVaultName,
@@ -69,6 +72,7 @@ pub enum Reason {
     CapabilityDisabled,
     MachineManagementDisabled,
     IdentityNotNamed,
+    WorkloadLeftOut,
     // Wiring a pod.
     InvalidPodSpec,
     MissingContainer,
@@ -95,6 +99,7 @@ impl Reason {
                 | Self::MachineManagementDisabled
                 | Self::IdentityNotNamed
                 | Self::KmsIdentityUnused
+                | Self::WorkloadLeftOut
         )
     }
 }
@@ -180,16 +185,23 @@ impl fmt::Display for Quoted<'_> {
         const SHOWN: usize = 200;
         let cut: String = self.0.chars().take(SHOWN).collect();
         if cut.starts_with(['{', '[']) {
-            for character in cut.chars() {
-                match character {
-                    '"' | '\\' | '\'' => write!(f, "{character}")?,
-                    other => write!(f, "{}", other.escape_debug())?,
-                }
-            }
+            write!(f, "{}", Plain(&cut))?;
         } else {
             write!(f, "{cut:?}")?;
         }
         if cut.len() < self.0.len() { write!(f, " (cut; {} bytes)", self.0.len()) } else { Ok(()) }
+    }
+}
+
+/// Words that may quote an input: as they are, but for characters that could drive a terminal.
+struct Plain<'a>(&'a str);
+
+impl fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|character| match character {
+            '"' | '\\' | '\'' => write!(f, "{character}"),
+            other => write!(f, "{}", other.escape_debug()),
+        })
     }
 }
 
@@ -290,11 +302,11 @@ impl fmt::Display for Finding {
         if !field.steps().is_empty() {
             write!(f, "{field}: ")?;
         }
-        write!(f, "{message}")?;
+        write!(f, "{}", Plain(message))?;
         if let Some(value) = value {
             write!(f, " (value {})", Quoted(value))?;
         }
-        if remedy.is_empty() { Ok(()) } else { write!(f, "; {remedy}") }
+        if remedy.is_empty() { Ok(()) } else { write!(f, "; {}", Plain(remedy)) }
     }
 }
 

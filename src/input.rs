@@ -31,6 +31,8 @@ pub enum Role {
     OtherHostedCluster,
     /// A kind with a pod template, or a pod.
     Workload,
+    /// A list whose items cannot be read: they are no list, or it stands in another one.
+    List,
     /// Neither kind nor apiVersion.
     Nothing,
     Other,
@@ -83,6 +85,7 @@ impl Located {
             }
             (Some("Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet"), Some("apps/v1")) => Role::Workload,
             (Some("Pod"), Some("v1")) => Role::Workload,
+            (Some(kind), Some(_)) if kind.ends_with("List") && self.node().get("items").is_some() => Role::List,
             (Some(kind), Some(version)) if !kind.is_empty() && !version.is_empty() => Role::Other,
             _ => Role::Nothing,
         }
@@ -110,6 +113,18 @@ impl Located {
     #[must_use]
     pub fn refusal(&self) -> Option<Finding> {
         let (reason, field, message, remedy) = match self.role() {
+            Role::List => (
+                Reason::UnreadableList,
+                "items",
+                "is a list that kubectl does not read either: its items are no list, or it stands inside of another list",
+                "write the items into the outer list, or as documents of their own",
+            ),
+            Role::Nothing if self.node().is_sequence() => (
+                Reason::NotAKubernetesObject,
+                "",
+                "is a list of values, and no Kubernetes object",
+                "write the objects as documents, or as items of a `kind: List`",
+            ),
             Role::Nothing => (
                 Reason::NotAKubernetesObject,
                 "",
@@ -125,7 +140,7 @@ impl Located {
             _ => return None,
         };
         let mut problem = Problem::error(reason, FieldPath::of(field), message, remedy);
-        problem.value = self.node().text("apiVersion").filter(|_| !field.is_empty()).map(str::to_owned);
+        problem.value = self.node().text(field).map(str::to_owned);
         Some(self.finding(problem))
     }
 }

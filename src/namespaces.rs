@@ -56,15 +56,14 @@ impl<T> Namespaces<T> {
         self.clusters.append(&mut other.clusters);
     }
 
-    pub fn clear(&mut self) {
-        self.clusters.clear();
-    }
-
     /// Sorted by control plane namespace, without those that share one; a finding on each of these.
     #[must_use]
     pub fn settle(self, findings: &mut dyn FnMut(Finding)) -> Vec<Cluster<T>> {
         let mut clusters = self.clusters;
-        clusters.sort_by(|a, b| a.namespace.cmp(&b.namespace));
+        let order = |cluster: &Cluster<T>| (cluster.source.clone(), cluster.document, cluster.at.line);
+        clusters.sort_by(|a, b| {
+            a.namespace.cmp(&b.namespace).then_with(|| a.cluster.cmp(&b.cluster)).then_with(|| order(a).cmp(&order(b)))
+        });
         let shared: Vec<bool> = clusters
             .iter()
             .enumerate()
@@ -105,8 +104,7 @@ impl<T> Cluster<T> {
             (message, "rename one of the two: their control planes would overwrite each other")
         };
         let field = FieldPath::of("metadata.name");
-        let value = self.namespace.to_string();
-        let problem = Problem::error(Reason::ControlPlaneNamespaceCollision, field, message, remedy).with_value(value);
+        let problem = Problem::error(Reason::ControlPlaneNamespaceCollision, field, message, remedy);
         let (namespace, name) = self.cluster.split_once('/').unwrap_or_default();
         let object = ObjectRef { kind: "HostedCluster".into(), namespace: namespace.into(), name: name.into() };
         Finding { place: self.place(), object: Some(object), problem }

@@ -5,7 +5,6 @@
 //! stand before its HostedCluster, and of two HostedClusters that share a namespace neither is half-written.
 
 use std::{
-    cmp::Ordering,
     io::{self, BufRead},
     sync::Arc,
 };
@@ -18,7 +17,7 @@ use crate::{
     component::Component,
     finding::{FieldPath, Finding, ObjectRef, Problem, Reason, Severity},
     input::{self, Located, Role, Rules, Visitor},
-    manifest::{Limits, Node},
+    manifest::{Limits, Node, Object},
     namespaces::{Cluster, Namespaces},
     plan::{self, Identities, Identity, Plan, Template, Wired},
     settings::Settings,
@@ -68,20 +67,28 @@ pub struct Renderer<'f> {
     /// Values of the label `app` that make a workload worth holding.
     apps: Vec<String>,
     findings: &'f mut dyn FnMut(Finding),
-    clusters: Namespaces<Packed>,
+    clusters: Namespaces<Kept>,
     workloads: Vec<Workload>,
     held: usize,
     summary: Summary,
     pending: Pending,
 }
 
-/// The identities of a HostedCluster, packed; none if something is wrong with it, or it has none for us.
-type Packed = Option<Box<[u8]>>;
+/// What is kept of a HostedCluster until its workloads are known.
+#[derive(Debug)]
+enum Kept {
+    /// Its identities, packed.
+    Identities(Box<[u8]>),
+    /// It has none for us.
+    NotOurs,
+    /// Something is wrong with it.
+    Refused,
+}
 
 /// What came of the document that is being read.
 #[derive(Default)]
 struct Pending {
-    clusters: Namespaces<Packed>,
+    clusters: Namespaces<Kept>,
     workloads: Vec<Workload>,
     held: usize,
     findings: Vec<Finding>,
@@ -133,9 +140,17 @@ impl<'f> Renderer<'f> {
                 summary.azure_cluster_identities += 1;
             }
         }
-        workloads.sort_by(Workload::order);
-        for workload in &workloads {
-            match workload.wire(&clusters, &options)? {
+        workloads.sort_by(|a, b| order(&a.object).cmp(&order(&b.object)));
+        for (index, workload) in workloads.iter().enumerate() {
+            let same = |at: Option<usize>| {
+                at.and_then(|at| workloads.get(at)).is_some_and(|other| other.object == workload.object)
+            };
+            let outcome = if same(index.checked_sub(1)) || same(index.checked_add(1)) {
+                Outcome::Refused(vec![workload.finding(twice())?])
+            } else {
+                workload.wire(&clusters, &options)?
+            };
+            match outcome {
                 Outcome::NotOurs => summary.other += 1,
                 Outcome::Wired(value) => {
                     emit(&Rendered::Workload(value))?;
@@ -153,15 +168,23 @@ impl<'f> Renderer<'f> {
         let (identities, mut problems) = input::inspect(object.node(), Rules::All);
         if self.options.azure_cluster_identity {
             // What is only odd otherwise is in the way of what has been asked for.
-            let in_the_way = |problem: &&mut Problem| problem.reason == Reason::CloudWithoutCapzType;
+            let reasons = [Reason::CloudWithoutCapzType, Reason::EmptyTenantID];
+            let in_the_way = |problem: &&mut Problem| reasons.contains(&problem.reason);
             problems.iter_mut().filter(in_the_way).for_each(|problem| problem.severity = Severity::Error);
         }
+        let refused = problems.iter().any(|problem| problem.severity == Severity::Error);
         let shown = problems.into_iter().filter(input::concerns_rendering);
         pending.findings.extend(shown.map(|problem| object.finding(problem)));
-        match identities.map(pack).transpose() {
-            Ok(packed) => pending.clusters.add(object, packed),
-            Err(error) => pending.findings.push(object.finding(unpackable(&error))),
-        }
+        let kept = match identities.map(pack).transpose() {
+            Ok(Some(packed)) => Kept::Identities(packed),
+            Ok(None) if refused => Kept::Refused,
+            Ok(None) => Kept::NotOurs,
+            Err(error) => {
+                pending.findings.push(object.finding(unpackable(&error)));
+                Kept::Refused
+            }
+        };
+        pending.clusters.add(object, kept);
     }
 
     fn workload(&mut self, mut object: Located) {
@@ -196,7 +219,7 @@ impl Visitor for Renderer<'_> {
             Role::HostedCluster => self.hosted_cluster(&object),
             Role::Workload => self.workload(object),
             Role::Other => self.pending.summary.other += 1,
-            Role::OtherHostedCluster | Role::Nothing => self.pending.findings.extend(object.refusal()),
+            Role::OtherHostedCluster | Role::List | Role::Nothing => self.pending.findings.extend(object.refusal()),
         }
     }
 
@@ -226,22 +249,24 @@ enum Outcome {
 }
 
 impl Workload {
-    /// By namespace, kind and name. Two of one name are ordered by what they say, never by where they stood.
-    fn order(&self, other: &Self) -> Ordering {
-        let content =
-            |workload: &Self| postcard::from_bytes::<Node>(&workload.node).map(|node| node.to_value().to_string()).ok();
-        let (a, b) = (&self.object, &other.object);
-        (&a.namespace, &a.kind, &a.name)
-            .cmp(&(&b.namespace, &b.kind, &b.name))
-            .then_with(|| content(self).cmp(&content(other)))
-    }
-
-    fn wire(&self, clusters: &[Cluster<Packed>], options: &Options) -> io::Result<Outcome> {
+    fn wire(&self, clusters: &[Cluster<Kept>], options: &Options) -> io::Result<Outcome> {
         let found = clusters.binary_search_by(|cluster| (*cluster.namespace).cmp(&self.object.namespace));
-        let Ok(index) = found else { return Ok(Outcome::NotOurs) };
+        let left_out = |message: &str, remedy: &str| {
+            let field = FieldPath::of("metadata.namespace");
+            let problem = Problem::note(Reason::WorkloadLeftOut, field, message, remedy);
+            Ok(Outcome::Refused(vec![self.finding(problem)?]))
+        };
+        let Ok(index) = found else {
+            if self.object.namespace.is_empty() {
+                return left_out("is missing, so that no control plane can be told", "add it");
+            }
+            return Ok(Outcome::NotOurs);
+        };
+        if let Kept::Refused = clusters[index].kept {
+            return left_out("is that of a HostedCluster that is refused", "correct the HostedCluster");
+        }
         let Some(plan) = unpack_plan(&clusters[index], options)? else { return Ok(Outcome::NotOurs) };
-        let node: Node = postcard::from_bytes(&self.node).map_err(io::Error::other)?;
-        let mut value = node.to_value();
+        let mut value = self.node()?.to_value();
         let path = template_path(&self.object.kind);
         let Some(template) = value.pointer_mut(path) else { return Ok(Outcome::NotOurs) };
         match plan.wire(&Template::new(template)) {
@@ -254,13 +279,22 @@ impl Workload {
             }
             Err(problems) => {
                 let prefix = FieldPath::of(&path.replace('/', "."));
-                let object = crate::manifest::Object { node, path: self.path.clone() };
-                let located = Located { source: Arc::clone(&self.source), document: self.document, object };
                 let finding =
-                    |problem: Problem| located.finding(Problem { field: prefix.join(&problem.field), ..problem });
-                Ok(Outcome::Refused(problems.into_iter().map(finding).collect()))
+                    |problem: Problem| self.finding(Problem { field: prefix.join(&problem.field), ..problem });
+                Ok(Outcome::Refused(problems.into_iter().map(finding).collect::<io::Result<_>>()?))
             }
         }
+    }
+
+    fn node(&self) -> io::Result<Node> {
+        postcard::from_bytes(&self.node).map_err(io::Error::other)
+    }
+
+    /// Puts a problem of this workload in its place.
+    fn finding(&self, problem: Problem) -> io::Result<Finding> {
+        let object = Object { node: self.node()?, path: self.path.clone() };
+        let located = Located { source: Arc::clone(&self.source), document: self.document, object };
+        Ok(located.finding(problem))
     }
 }
 
@@ -272,10 +306,20 @@ fn pack(mut identities: Identities) -> Result<Box<[u8]>, postcard::Error> {
     postcard::to_allocvec(&identities).map(Vec::into_boxed_slice)
 }
 
-fn unpack_plan(cluster: &Cluster<Packed>, options: &Options) -> io::Result<Option<Plan>> {
-    let Some(packed) = &cluster.kept else { return Ok(None) };
+fn unpack_plan(cluster: &Cluster<Kept>, options: &Options) -> io::Result<Option<Plan>> {
+    let Kept::Identities(packed) = &cluster.kept else { return Ok(None) };
     let identities: Identities = postcard::from_bytes(packed).map_err(io::Error::other)?;
     Ok(Some(Plan::new(identities, Arc::clone(&options.settings))))
+}
+
+/// By namespace, kind and name.
+fn order(object: &ObjectRef) -> (&str, &str, &str) {
+    (&object.namespace, &object.kind, &object.name)
+}
+
+fn twice() -> Problem {
+    let message = "stands in the input more than once, and kubectl would apply one of them by chance";
+    Problem::error(Reason::DuplicateWorkload, FieldPath::of("metadata.name"), message, "remove all but one")
 }
 
 fn unpackable(error: &postcard::Error) -> Problem {

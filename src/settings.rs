@@ -1,11 +1,12 @@
 //! What a person decides, as data: read from a file, an environment and flags elsewhere, checked here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Deserialize;
 
 use crate::{
-    component::Id,
+    component::{COMPONENTS, Component, Env, Id, Presence},
+    manifest::{Documents, Limits},
     names::{ClientId, is_dns_label},
 };
 
@@ -33,21 +34,65 @@ pub struct Override {
 
 /// The settings file. Every key is optional; an unknown one is an error, because a misspelt setting is worse than none.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct SettingsFile {
     #[serde(rename = "keyVaultUserClientID")]
     pub key_vault_user_client_id: Option<String>,
-    #[serde(default)]
     pub secret_provider_class: ClassSettings,
-    #[serde(default)]
     pub components: BTreeMap<Id, Override>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct ClassSettings {
-    #[serde(default)]
     pub extra_parameters: BTreeMap<String, String>,
+}
+
+impl SettingsFile {
+    /// Reads the text of a settings file, with the reader and the limits of manifests. A key without a value is one
+    /// that is not there; an empty file has none.
+    ///
+    /// # Errors
+    /// What is wrong, with the line where there is one.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let limits = Limits::default();
+        let mut documents = Documents::new(text.as_bytes(), limits);
+        let mut file = None;
+        while let Some(document) = documents.next_document().map_err(|error| error.to_string())? {
+            let mut objects = Vec::new();
+            document
+                .objects(&limits, &mut |object| objects.push(object.node))
+                .map_err(|problem| format!("line {}: {}; {}", problem.at.line, problem.message, problem.remedy))?;
+            for node in objects {
+                let line = node.at.line;
+                if file.replace(node).is_some() {
+                    return Err(format!("line {line}: has a second document, and settings are one"));
+                }
+            }
+        }
+        let value = file.map_or_else(|| serde_json::json!({}), |node| node.to_value_without_nulls());
+        if !value.is_object() {
+            return Err("is no mapping of settings".to_owned());
+        }
+        serde_json::from_value(value).map_err(|error| error.to_string())
+    }
+}
+
+/// A pod of a row, with the overrides applied.
+#[derive(Debug)]
+pub struct Pod<'s> {
+    pub app: &'s str,
+    pub containers: Vec<(&'s str, Presence)>,
+    pub mount: Option<Mount<'s>>,
+    pub env: &'static [Env],
+    /// Whether settings can say otherwise: they concern the pod that mounts the credential.
+    pub overridable: bool,
+}
+
+#[derive(Debug)]
+pub struct Mount<'s> {
+    pub volume: &'static str,
+    pub path: &'s str,
 }
 
 /// The parameters that HyperShift writes, in every class.
@@ -75,6 +120,10 @@ pub enum SettingsError {
     EmptyParameter,
     #[error("components.{component}.{field} is {value:?}: {rule}")]
     InvalidOverride { component: Id, field: &'static str, value: String, rule: &'static str },
+    #[error(
+        "components.{component} and {other} would both put {what} into the container {container} of the pod with app={app}; change one of the two"
+    )]
+    Overlap { component: Id, other: Id, what: String, container: String, app: String },
 }
 
 impl Settings {
@@ -101,11 +150,12 @@ impl Settings {
             errors.extend(change.errors(*component));
         }
         match user {
-            Ok(key_vault_user) if errors.is_empty() => Ok(Self {
-                key_vault_user,
-                extra_parameters: file.secret_provider_class.extra_parameters,
-                overrides: file.components,
-            }),
+            Ok(key_vault_user) if errors.is_empty() => {
+                let extra_parameters = file.secret_provider_class.extra_parameters;
+                let settings = Self { key_vault_user, extra_parameters, overrides: file.components };
+                let overlaps = settings.overlaps();
+                if overlaps.is_empty() { Ok(settings) } else { Err(overlaps) }
+            }
             Ok(_) => Err(errors),
             Err(error) => {
                 errors.insert(0, error);
@@ -115,11 +165,63 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// The pods of a component.
+    #[must_use]
+    pub fn pods(&self, component: &'static Component) -> Vec<Pod<'_>> {
+        let mut pods: Vec<Pod<'_>> = component
+            .pods
+            .iter()
+            .enumerate()
+            .map(|(index, pod)| Pod {
+                app: pod.app,
+                containers: pod.containers.iter().map(|container| (container.name, container.presence)).collect(),
+                mount: pod.mount.as_ref().map(|mount| Mount { volume: mount.volume, path: mount.path }),
+                env: pod.env,
+                overridable: index == 0,
+            })
+            .collect();
+        if let (Some(change), Some(pod)) = (self.overrides.get(&component.id), pods.first_mut()) {
+            if let Some(app) = &change.app {
+                pod.app = app;
+            }
+            if let (Some(name), Some(container)) = (&change.container, pod.containers.first_mut()) {
+                container.0 = name;
+            }
+            if let (Some(path), Some(mount)) = (&change.mount_path, &mut pod.mount) {
+                mount.path = path;
+            }
+        }
+        pods
+    }
+
+    /// Rows that overrides have made to want one place of one container.
+    fn overlaps(&self) -> Vec<SettingsError> {
+        let mut taken = HashMap::new();
+        let mut overlaps = Vec::new();
+        for component in &COMPONENTS {
+            for pod in self.pods(component) {
+                let paths = pod.mount.iter().map(|mount| mount.path.to_owned());
+                let wanted: Vec<String> = paths.chain(pod.env.iter().map(|env| env.name.to_owned())).collect();
+                for (container, _) in &pod.containers {
+                    for what in &wanted {
+                        let place = (pod.app.to_owned(), (*container).to_owned(), what.clone());
+                        let Some(other) = taken.insert(place, component.id) else { continue };
+                        let (app, container, what) = (pod.app.to_owned(), (*container).to_owned(), what.clone());
+                        overlaps.push(SettingsError::Overlap { component: component.id, other, what, container, app });
+                    }
+                }
+            }
+        }
+        overlaps
+    }
+}
+
 impl Override {
     fn errors(&self, component: Id) -> impl Iterator<Item = SettingsError> {
         const LABEL: &str = "it must be a label value: at most 63 letters, digits, '-', '_' and '.'";
         const CONTAINER: &str = "it must be a container name: at most 63 lower-case letters, digits and '-'";
-        const PATH: &str = "it must be an absolute path without '..' and ':'";
+        const PATH: &str = "it must be an absolute path without '..', ':', white space and a '/' at its end";
         let check = move |field, value: &Option<String>, fits: fn(&str) -> bool, rule| {
             let value = value.as_ref().filter(|value| !fits(value))?.clone();
             Some(SettingsError::InvalidOverride { component, field, value, rule })
@@ -147,7 +249,7 @@ fn is_mount_path(value: &str) -> bool {
     value.starts_with('/')
         && value.len() > 1
         && !value.ends_with('/')
-        && !value.contains(':')
+        && !value.contains(|c: char| c == ':' || c.is_whitespace() || c.is_control())
         && value.split('/').all(|part| part != "..")
 }
 
@@ -158,7 +260,7 @@ mod tests {
     const USER: &str = "00000000-0000-0000-0000-000000000001";
 
     fn errors(user: Option<&str>, yaml: &str) -> Vec<SettingsError> {
-        Settings::new(user, serde_saphyr::from_str(yaml).unwrap()).err().unwrap_or_default()
+        Settings::new(user, SettingsFile::parse(yaml).unwrap()).err().unwrap_or_default()
     }
 
     #[test]
@@ -171,17 +273,44 @@ mod tests {
 
     #[test]
     fn all_errors_are_reported_at_once() {
-        let yaml = "secretProviderClass: {extraParameters: {objects: x, cloudName: y, '': z}}\n\
+        let yaml = "secretProviderClass: {extraParameters: {objects: x, cloudName: c, '': z}}\n\
                     components: {ingress: {app: -x, container: A, mountPath: relative}, kms: {mountPath: /mnt/../x}}";
         let all = errors(None, yaml);
         assert_eq!(all.len(), 7, "{all:#?}");
         assert!(all.contains(&SettingsError::ReservedParameter { name: "objects".into() }));
     }
 
+    /// Found by chance they would be blamed on a Deployment.
+    #[test]
+    fn overrides_that_get_in_each_others_way_are_refused() {
+        for yaml in [
+            "components: {cpo: {mountPath: /mnt/kms}}",
+            "components: {ingress: {app: control-plane-operator, container: control-plane-operator}}",
+        ] {
+            assert!(matches!(errors(Some(USER), yaml)[..], [SettingsError::Overlap { .. }]), "{yaml}");
+        }
+    }
+
+    #[test]
+    fn a_key_without_a_value_is_one_that_is_not_there() {
+        for yaml in [
+            "",
+            "# nothing",
+            "components:",
+            "components: {ingress: {app: }}",
+            "keyVaultUserClientID:\nsecretProviderClass:",
+        ] {
+            assert!(SettingsFile::parse(yaml).is_ok(), "{yaml:?}");
+        }
+        for yaml in ["a: [", "x: 1", "[]", "components: {}\n---\ncomponents: {}", "components: {}\ncomponents: {}"] {
+            assert!(SettingsFile::parse(yaml).is_err(), "{yaml:?}");
+        }
+    }
+
     #[test]
     fn misspelt_keys_are_errors() {
         for yaml in ["keyVaultUserClientId: x", "components: {ingres: {}}", "components: {ingress: {path: /x}}"] {
-            assert!(serde_saphyr::from_str::<SettingsFile>(yaml).is_err(), "{yaml}");
+            assert!(SettingsFile::parse(yaml).is_err(), "{yaml}");
         }
     }
 }

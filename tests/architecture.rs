@@ -46,7 +46,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("finding", &[]),
     ("names", &[]),
     ("component", &["finding"]),
-    ("settings", &["component", "names"]),
+    ("settings", &["component", "manifest", "names"]),
     ("manifest", &["finding"]),
     ("crd", &["finding", "names"]),
     ("plan", &["component", "finding", "names", "settings"]),

@@ -159,3 +159,65 @@ fn help_has_examples_and_exit_codes() {
         assert!(run(hcp_identity().args([command, "--help"])).1.contains("Examples:"), "{command}");
     }
 }
+
+#[test]
+fn a_pipe_with_a_name_is_read_once_and_whole() {
+    let folder = folder("fifo", &[]);
+    let pipe = folder.join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo starts").success());
+    for _ in 0..5 {
+        let child =
+            hcp_identity().args(["render", "-f"]).arg(&pipe).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let written = Command::new("cp").arg(valid()).arg(&pipe).status().expect("cp starts");
+        let output = child.expect("it starts").wait_with_output().expect("it ends");
+        assert!(written.success());
+        assert_eq!(text(output.stdout).matches("kind: SecretProviderClass").count(), 9);
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_link_to_nowhere_in_a_folder_is_no_silent_gap() {
+    let folder = folder("links", &[("a.yaml", &read(&valid()))]);
+    std::os::unix::fs::symlink("/no/such/file", folder.join("b.yaml")).expect("a link");
+    let (exit, stdout, stderr) = run(hcp_identity().args(["render", "-f"]).arg(&folder));
+    assert_eq!((exit, stdout.as_str()), (2, ""));
+    assert!(stderr.contains("b.yaml"), "{stderr}");
+}
+
+#[test]
+fn findings_are_whole_json_also_where_reading_fails() {
+    let folder = folder("half", &[("a.yaml", "a: b")]);
+    let (exit, stdout, stderr) = run(hcp_identity()
+        .args(["validate", "-o", "json", "-f"])
+        .arg(folder.join("a.yaml"))
+        .arg("-f")
+        .arg("/proc/self/mem"));
+    assert_eq!(exit, 2, "{stderr}");
+    let findings: serde_json::Value = serde_json::from_str(&stdout).expect("whole JSON");
+    assert_eq!(findings["findings"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn a_reader_that_leaves_does_not_hide_findings() {
+    let bad = "a: b\n---\n".repeat(20_000);
+    let mut child = hcp_identity()
+        .arg("validate")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    drop(child.stdout.take());
+    let mut stdin = child.stdin.take().expect("piped");
+    std::io::Write::write_all(&mut stdin, bad.as_bytes()).expect("all input is read");
+    drop(stdin);
+    assert_eq!(child.wait().expect("it ends").code(), Some(1));
+}
+
+#[test]
+fn an_input_without_hosted_clusters_is_told() {
+    let output = pipe(hcp_identity().arg("validate"), b"apiVersion: v1\nkind: Namespace\n");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(output.stderr).contains("there is no HostedCluster"));
+}

@@ -40,7 +40,10 @@ fn validate_and_render_refuse_the_same() {
                     hcp_identity().current_dir(&case).args([command, "-f", "input.yaml"]).output().expect("it starts");
                 output.status.code()
             };
-            let only_render = case.ends_with("a-workload-that-is-in-the-way-is-not-printed");
+            let only_render =
+                ["a-workload-that-is-in-the-way-is-not-printed", "a-workload-that-stands-there-twice-is-not-printed"]
+                    .iter()
+                    .any(|name| case.ends_with(name));
             assert_eq!(run("validate") == run("render"), !only_render, "{}", case.display());
         }
     }

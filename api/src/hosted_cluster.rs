@@ -15,8 +15,6 @@ pub mod annotations {
     pub const DISABLE_MACHINE_MANAGEMENT: &str = "hypershift.openshift.io/disable-machine-management";
     /// On what belongs to a HostedCluster: `<namespace>/<name>` of it.
     pub const CLUSTER: &str = "hypershift.openshift.io/cluster";
-    /// On a HostedCluster: which of several HyperShift operators is responsible.
-    pub const SCOPE: &str = "hypershift.openshift.io/scope";
 }
 
 /// A HostedCluster, read-only: writing one does not compile.
@@ -69,7 +67,6 @@ impl<T: PartialEq> Open<T> {
 pub struct HostedClusterSpec {
     pub platform: Platform,
     pub capabilities: Capabilities,
-    pub paused_until: Option<String>,
     pub secret_encryption: Option<SecretEncryption>,
 }
 

@@ -4,7 +4,7 @@ use std::io;
 
 use clap_complete::Shell;
 
-use super::{CommandResult, Outcome, command};
+use super::{CommandResult, Outcome, command, report};
 
 /// Print a completion script for a shell.
 #[derive(Debug, clap::Args)]
@@ -19,6 +19,6 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> CommandResult {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command(), "hcp-identity", &mut script);
-    io::Write::write_all(&mut io::stdout(), &script)?;
+    io::Write::write_all(&mut io::stdout(), &script).or_else(report::unless_reader_left)?;
     Ok(Outcome::Done)
 }

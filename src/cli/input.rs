@@ -20,7 +20,10 @@ pub(super) struct Sources {
 
 enum Source {
     Stdin,
-    File(PathBuf),
+    /// Opened already: a pipe can be opened once only.
+    Opened(PathBuf, File),
+    /// One of the many of a folder, opened when it is its turn.
+    InFolder(PathBuf),
 }
 
 impl Sources {
@@ -37,12 +40,8 @@ impl Sources {
                     }
                     read(&"stdin".into(), &mut Progress::new(stdin)).context("cannot read standard input")?;
                 }
-                Source::File(path) => {
-                    let name: Arc<str> = path.to_string_lossy().into();
-                    let file = open(&path)?;
-                    read(&name, &mut Progress::new(BufReader::with_capacity(1 << 16, file)))
-                        .with_context(|| format!("cannot read {name}"))?;
-                }
+                Source::Opened(path, file) => read_file(&path, file, &mut read)?,
+                Source::InFolder(path) => read_file(&path, open(&path)?, &mut read)?,
             }
         }
         Ok(())
@@ -70,6 +69,16 @@ impl Sources {
     }
 }
 
+fn read_file(
+    path: &Path,
+    file: File,
+    read: &mut impl FnMut(&Arc<str>, &mut dyn BufRead) -> io::Result<()>,
+) -> Result<()> {
+    let name: Arc<str> = path.to_string_lossy().into();
+    let reader = &mut Progress::new(BufReader::with_capacity(1 << 16, file));
+    read(&name, reader).with_context(|| format!("cannot read {name}"))
+}
+
 fn resolve(name: &Path) -> Result<Vec<Source>> {
     if name == Path::new("-") {
         return Ok(vec![Source::Stdin]);
@@ -77,14 +86,13 @@ fn resolve(name: &Path) -> Result<Vec<Source>> {
     #[expect(clippy::disallowed_methods, reason = "this is where files become arguments")]
     let metadata = std::fs::metadata(name).with_context(|| format!("cannot read {}", name.display()))?;
     if !metadata.is_dir() {
-        open(name)?;
-        return Ok(vec![Source::File(name.to_owned())]);
+        return Ok(vec![Source::Opened(name.to_owned(), open(name)?)]);
     }
     let files = manifests_in(name).with_context(|| format!("cannot read the folder {}", name.display()))?;
     if files.is_empty() {
         return Err(anyhow!("the folder {} has no .yaml, .yml or .json file", name.display()));
     }
-    Ok(files.into_iter().map(Source::File).collect())
+    Ok(files.into_iter().map(Source::InFolder).collect())
 }
 
 fn manifests_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
@@ -95,7 +103,9 @@ fn manifests_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
         let path = entry?.path();
         let manifest =
             path.extension().is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension == *known));
-        if manifest && path.is_file() {
+        #[expect(clippy::disallowed_methods, reason = "this is where folders become arguments")]
+        let is_folder = || std::fs::metadata(&path).map(|metadata| metadata.is_dir());
+        if manifest && !is_folder().map_err(|error| io::Error::other(format!("{}: {error}", path.display())))? {
             files.push(path);
         }
     }

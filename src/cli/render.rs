@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, sync::Arc};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::{
     CommandResult,
@@ -77,14 +77,24 @@ pub(super) fn run(args: &Args) -> CommandResult {
     let mut report = Report::new(form, To::Stderr);
     let mut add = |finding| report.add(&finding);
     let mut renderer = Renderer::new(options, &mut add);
-    args.sources.each(|source, reader| renderer.read(source, reader))?;
+    if let Err(error) = args.sources.each(|source, reader| renderer.read(source, reader)) {
+        drop(renderer);
+        report.finish()?;
+        return Err(error);
+    }
     let mut writer = Writer::new(io::BufWriter::with_capacity(1 << 16, io::stdout().lock()), format);
     let written = renderer.finish(&mut |object| writer.write(object)).and_then(|summary| {
         writer.finish()?;
         Ok(summary)
     });
-    let summary = written.context("cannot write standard output")?;
     let count = report.finish()?;
+    let summary = match written {
+        Ok(summary) => summary,
+        Err(error) => {
+            report::unless_reader_left(error).context("cannot write standard output")?;
+            return Ok(outcome(count));
+        }
+    };
     if form == Form::Text {
         report::note(&describe(&summary));
     }
@@ -97,15 +107,15 @@ fn settings(args: &Args) -> Result<Settings> {
         None => SettingsFile::default(),
         Some(path) => {
             let text = input::read_small(path)?;
-            serde_saphyr::from_str_with_options(&text, serde_saphyr::options! { with_snippet: false })
-                .with_context(|| format!("cannot read the settings file {}", path.display()))?
+            SettingsFile::parse(&text)
+                .map_err(|error| anyhow!("cannot read the settings file {}: {error}", path.display()))?
         }
     };
     let user = args
         .key_vault_user_client_id
         .clone()
         .or_else(|| environment::variable(KEY_VAULT_USER))
-        .or_else(|| file.key_vault_user_client_id.clone())
+        .or_else(|| file.key_vault_user_client_id.clone().filter(|id| !id.is_empty()))
         .or_else(|| environment::variable(HYPERSHIFT_KEY_VAULT_USER));
     match Settings::new(user.as_deref(), file) {
         Ok(settings) => Ok(settings),

@@ -67,15 +67,19 @@ impl Report {
     /// Completes the report, and counts what is in it.
     pub(super) fn finish(mut self) -> io::Result<Count> {
         if let Some(error) = self.failure {
-            return Err(error);
+            return unless_reader_left(error).map(|()| self.count);
         }
+        let completed = self.complete();
+        completed.or_else(unless_reader_left).map(|()| self.count)
+    }
+
+    fn complete(&mut self) -> io::Result<()> {
         match (self.form, self.written) {
             (Form::Text, _) => {}
             (Form::Json, 0) => writeln!(self.out, "{{\"findings\": []}}")?,
             (Form::Json, _) => writeln!(self.out, "\n]}}")?,
         }
-        self.out.flush()?;
-        Ok(self.count)
+        self.out.flush()
     }
 
     fn text(&mut self, finding: &Finding) -> io::Result<()> {
@@ -89,6 +93,11 @@ impl Report {
         self.out.write_all(if self.written == 0 { b"{\"findings\": [\n" } else { b",\n" })?;
         Ok(serde_json::to_writer(&mut self.out, finding)?)
     }
+}
+
+/// A reader that has seen enough, as in `| head`, is no failure.
+pub(super) fn unless_reader_left(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) }
 }
 
 fn style(severity: Severity) -> Style {

@@ -45,9 +45,14 @@ pub(super) fn run(args: &Args) -> CommandResult {
     let mut report = Report::new(form, To::Stdout);
     let mut add = |finding| report.add(&finding);
     let mut validator = Validator::new(rules, Limits::default(), &mut add);
-    args.sources.each(|source, reader| validator.read(source, reader))?;
+    let read = args.sources.each(|source, reader| validator.read(source, reader));
     let summary = validator.finish();
+    // Whole also where reading has failed: what was found until then is true.
     let count = report.finish()?;
+    read?;
+    if summary.hosted_clusters == 0 {
+        report::note("there is no HostedCluster (hypershift.openshift.io/v1beta1) in the input");
+    }
     if form == Form::Text {
         report::note(&format!(
             "{}: {}, {}, {}",

@@ -105,7 +105,8 @@ fn walk_object(map: &Map<String, Value>, object: &Object, path: &FieldPath, prob
             }
         }
     }
-    if map.values().filter(|value| !value.is_null()).count() < object.min_properties {
+    // Of the schema's own: the API server prunes the others before it counts.
+    if object.fields.iter().filter(|field| present(map, field.name).is_some()).count() < object.min_properties {
         let message = "has no fields, and needs one";
         problems.push(Problem::error(Reason::TooFewProperties, path.clone(), message, "add one, or remove it"));
     }
@@ -191,5 +192,6 @@ fn wrong_type(value: &Value, wanted: &str, path: &FieldPath) -> Problem {
         _ => "correct it",
     };
     let message = format!("is {found}, and must be {wanted}");
-    Problem::error(Reason::InvalidType, path.clone(), message, remedy).with_value(value.to_string())
+    let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    Problem::error(Reason::InvalidType, path.clone(), message, remedy).with_value(value)
 }

@@ -34,6 +34,36 @@ pub(super) fn private_union(fields: &Fields, path: &FieldPath) -> Option<Problem
         .or_else(|| member_follows_type(fields, path, "type", "Swift", "swift"))
 }
 
+pub(super) fn registry_credentials_union(fields: &Fields, path: &FieldPath) -> Option<Problem> {
+    member_follows_type(fields, path, "type", "ManagedIdentity", "managedIdentity")
+}
+
+pub(super) const IDENTITY_RESOURCE_ID: &str = "/subscriptions/{subscription}/resourceGroups/{group}/providers/\
+     Microsoft.ManagedIdentity/userAssignedIdentities/{name}";
+
+/// `^/subscriptions/[^/]+/resourcegroups/[^/]+/providers/microsoft\.managedidentity/userassignedidentities/[^/]+$` over
+/// the value in lower case.
+pub(super) fn is_identity_resource_id(value: &str) -> bool {
+    let value = value.to_ascii_lowercase();
+    let parts: Vec<&str> = value.split('/').collect();
+    matches!(
+        parts[..],
+        ["", "subscriptions", subscription, "resourcegroups", group, "providers", "microsoft.managedidentity",
+         "userassignedidentities", name]
+            if [subscription, group, name].iter().all(|part| !part.is_empty())
+    )
+}
+
+/// The two enums whose other values are none of ours: a value that is one of ours but for its case is refused by the
+/// CRD, and would silently mean another platform or capability here.
+pub(super) fn is_platform(value: &str) -> bool {
+    value == "Azure" || !value.eq_ignore_ascii_case("Azure")
+}
+
+pub(super) fn is_capability(value: &str) -> bool {
+    ["Ingress", "ImageRegistry"].iter().all(|known| value == *known || !value.eq_ignore_ascii_case(known))
+}
+
 pub(super) fn private_follows_topology(fields: &Fields, path: &FieldPath) -> Option<Problem> {
     let topology = text(fields, "topology")?;
     let (wanted, there) = (topology != "Public", present(fields, "private").is_some());
@@ -42,7 +72,7 @@ pub(super) fn private_follows_topology(fields: &Fields, path: &FieldPath) -> Opt
         (false, true) => ("is there, although the topology is Public", "remove it, or set another topology"),
         _ => return None,
     };
-    Some(Problem::error(Reason::UnionMismatch, path.key("private"), message, remedy).with_value(topology))
+    Some(Problem::error(Reason::UnionMismatch, path.key("private"), message, remedy))
 }
 
 pub(super) fn private_link_needs_an_identity(fields: &Fields, path: &FieldPath) -> Option<Problem> {
@@ -97,7 +127,7 @@ fn member_follows_type(
         ),
         _ => return None,
     };
-    Some(Problem::error(Reason::UnionMismatch, path.key(member), message, remedy).with_value(found))
+    Some(Problem::error(Reason::UnionMismatch, path.key(member), message, remedy))
 }
 
 fn text<'v>(fields: &'v Fields, key: &str) -> Option<&'v str> {

@@ -24,9 +24,15 @@ static SPEC: Object = object(&[
 ]);
 
 static CAPABILITIES: Object =
-    object(&[optional("disabled", Schema::List(&List { items: ANY_TEXT, min: 0, max: usize::MAX }))]);
+    object(&[optional("disabled", Schema::List(&List { items: Schema::Text(&CAPABILITY), min: 0, max: usize::MAX }))]);
 
-static PLATFORM: Object = object(&[required("type", ANY_TEXT), optional("azure", Schema::Object(&AZURE))]);
+static CAPABILITY: Text =
+    Text { format: Some((rules::is_capability, "spelt as HyperShift spells it: Ingress, ImageRegistry")), ..Text::ANY };
+
+static PLATFORM_TYPE: Text = Text { format: Some((rules::is_platform, "spelt Azure")), ..Text::ANY };
+
+static PLATFORM: Object =
+    object(&[required("type", Schema::Text(&PLATFORM_TYPE)), optional("azure", Schema::Object(&AZURE))]);
 
 static AZURE: Object = with_rules(
     &[
@@ -49,6 +55,7 @@ static AZURE: Object = with_rules(
         required("vnetID", UP_TO_255),
         optional("topology", one_of(&Text { values: &["Public", "PublicAndPrivate", "Private"], ..Text::ANY })),
         optional("private", Schema::Object(&PRIVATE)),
+        optional("containerRegistry", Schema::Object(&CONTAINER_REGISTRY)),
     ],
     &[rules::private_follows_topology, rules::private_link_needs_an_identity],
 );
@@ -68,11 +75,40 @@ pub(super) static CLOUDS: Text = Text {
 static PRIVATE: Object = with_rules(
     &[
         required("type", one_of(&Text { values: &["PrivateLink", "Swift"], ..Text::ANY })),
-        optional("privateLink", Schema::Object(&Object { min_properties: 1, ..object(&[]) })),
+        optional("privateLink", Schema::Object(&PRIVATE_LINK)),
         optional("swift", Schema::Object(&SWIFT)),
     ],
     &[rules::private_union],
 );
+
+static PRIVATE_LINK: Object = Object {
+    fields: &[
+        optional("natSubnetID", ANY_TEXT),
+        optional("additionalAllowedSubscriptions", Schema::List(&List { items: ANY_TEXT, min: 1, max: 50 })),
+    ],
+    rules: &[],
+    min_properties: 1,
+};
+
+/// The identity with which worker nodes pull images.
+static CONTAINER_REGISTRY: Object = object(&[required("credentials", Schema::Object(&REGISTRY_CREDENTIALS))]);
+
+static REGISTRY_CREDENTIALS: Object = with_rules(
+    &[
+        required("type", one_of(&Text { values: &["ManagedIdentity"], ..Text::ANY })),
+        optional("managedIdentity", Schema::Object(&USER_ASSIGNED_IDENTITY)),
+    ],
+    &[rules::registry_credentials_union],
+);
+
+static USER_ASSIGNED_IDENTITY: Object = object(&[required("resourceID", Schema::Text(&IDENTITY_RESOURCE_ID))]);
+
+static IDENTITY_RESOURCE_ID: Text = Text {
+    min: 131,
+    max: 345,
+    format: Some((rules::is_identity_resource_id, rules::IDENTITY_RESOURCE_ID)),
+    values: &[],
+};
 
 static SWIFT: Object = object(&[required(
     "podNetworkInstance",

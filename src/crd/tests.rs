@@ -178,7 +178,14 @@ fn private_connectivity_follows_topology_and_type() {
     };
     accepts(private(json!({"type": "Swift", "swift": {"podNetworkInstance": "x"}})));
     refuses(private(json!({"type": "Swift"})), Reason::UnionMismatch, "private.swift");
-    refuses(private(json!({"type": "PrivateLink", "privateLink": {}})), Reason::TooFewProperties, "privateLink");
+    for link in [json!({}), json!({"unknown": 1})] {
+        refuses(private(json!({"type": "PrivateLink", "privateLink": link})), Reason::TooFewProperties, "privateLink");
+    }
+    let subscriptions = |count: usize| json!({"additionalAllowedSubscriptions": vec!["x"; count]});
+    let link = |count| private(json!({"type": "PrivateLink", "privateLink": subscriptions(count)}));
+    accepts(link(50));
+    refuses(link(0), Reason::TooShort, "additionalAllowedSubscriptions");
+    refuses(link(51), Reason::TooLong, "additionalAllowedSubscriptions");
 }
 
 /// Checked on the real CRD: all six clouds are accepted.
@@ -203,6 +210,37 @@ fn azure_needs_its_resources_named() {
         let found = verdict(hosted_cluster(), |c| set(c, "/spec/platform/azure/resourceGroup", json!(bad)));
         assert_eq!(found.len(), 1, "{bad:?}: {found:?}");
     }
+}
+
+#[test]
+fn platform_and_capabilities_are_spelt_as_hypershift_does() {
+    refuses(|c| set(c, "/spec/platform/type", json!("azure")), Reason::InvalidFormat, "platform.type");
+    accepts(|c| set(c, "/spec/platform/type", json!("KubeVirt")));
+    let disabled = |name: &str| {
+        let value = json!({"disabled": [name]});
+        move |c: &mut Value| set(c, "/spec/capabilities", value)
+    };
+    refuses(disabled("ingress"), Reason::InvalidFormat, "capabilities.disabled[0]");
+    accepts(disabled("Ingress"));
+    accepts(disabled("CapabilityOfTomorrow"));
+}
+
+#[test]
+fn the_registry_identity_of_worker_nodes_is_a_resource_id() {
+    let registry = |credentials: Value| {
+        move |c: &mut Value| set(c, "/spec/platform/azure/containerRegistry", json!({"credentials": credentials}))
+    };
+    let id = format!(
+        "/subscriptions/5f1e0f7a-2d7c-4c53-8f53-4f0e3c9a7d21/resourceGroups/{}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/pull",
+        "g".repeat(20)
+    );
+    accepts(registry(json!({"type": "ManagedIdentity", "managedIdentity": {"resourceID": id}})));
+    refuses(registry(json!({"type": "ManagedIdentity"})), Reason::UnionMismatch, "credentials.managedIdentity");
+    refuses(registry(json!({})), Reason::Required, "credentials.type");
+    let other = json!({"type": "ManagedIdentity", "managedIdentity": {"resourceID": id.replace("pull", "a/b")}});
+    refuses(registry(other), Reason::InvalidFormat, "managedIdentity.resourceID");
+    let short = json!({"type": "ManagedIdentity", "managedIdentity": {"resourceID": "/x"}});
+    refuses(registry(short), Reason::TooShort, "managedIdentity.resourceID");
 }
 
 const KMS: &str = "/spec/secretEncryption/kms/azure";

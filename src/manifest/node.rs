@@ -48,6 +48,16 @@ impl Node {
         }
     }
 
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        self.content == Content::Null
+    }
+
+    #[must_use]
+    pub fn is_sequence(&self) -> bool {
+        matches!(self.content, Content::Sequence(_))
+    }
+
     /// The same, to change it.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut Self> {
         match &mut self.content {

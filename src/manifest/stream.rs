@@ -146,7 +146,11 @@ impl Document {
             object(Object { node, path: FieldPath::of("items").index(index) });
         })?;
         match root {
-            Some(root) if root.get("items").is_some() && is_list(&root) => untyped_items(root, limits, object),
+            // A list without items is an empty one; items that are no list are for the caller to refuse.
+            Some(root) if is_list(&root) && root.get("items").is_some_and(Node::is_null) => Ok(()),
+            Some(root) if is_list(&root) && root.get("items").is_some_and(Node::is_sequence) => {
+                untyped_items(root, limits, object)
+            }
             Some(node) => {
                 object(Object { node, path: FieldPath::root() });
                 Ok(())
@@ -342,7 +346,8 @@ fn position_of(at: usize, bytes: &[u8], first_line: u32) -> Position {
 fn is_blank(text: &str) -> bool {
     text.lines().all(|line| {
         let line = if is_separator(line.as_bytes()) { &line[3..] } else { line };
-        let line = line.trim();
+        // What else Unicode calls white space is text in YAML.
+        let line = line.trim_matches([' ', '\t', '\r']);
         line.is_empty() || line.starts_with('#') && !line.contains(FOREIGN_LINE_ENDS)
     })
 }

@@ -41,6 +41,19 @@ fn documents_are_cut_at_separators_and_empty_ones_do_not_count() {
 }
 
 #[test]
+fn directives_belong_to_one_document() {
+    let two = [Ok(vec![json!({"a": 1})]), Ok(vec![json!({"a": 2})])];
+    assert_eq!(read("%YAML 1.2\n--- {a: 1}\n---\na: 2\n"), two);
+    assert_eq!(read("\u{feff}%YAML 1.2\n---\na: 1\n...\n# c\n%YAML 1.2\n---\na: 2\n"), two);
+}
+
+/// The parser ends a line at a lone carriage return, and the stream is cut apart at line feeds.
+#[test]
+fn a_second_document_that_is_not_cut_off_is_not_lost() {
+    assert_eq!(read("a: 1\r---\ra: 2\r"), [Err((Reason::InvalidYaml, 2))]);
+}
+
+#[test]
 fn a_dash_dash_dash_inside_a_block_is_text() {
     assert_eq!(read("a: |\n  x\n  ---\n  y\n---x: 1\n"), [Ok(vec![json!({"a": "x\n---\ny\n", "---x": 1})])]);
 }
@@ -50,6 +63,7 @@ fn json_documents_and_concatenated_json_are_read() {
     let two = [Ok(vec![json!({"a": 1}), json!({"b": "\u{1f600}/"})])];
     assert_eq!(read("{\"a\":1}\n{\"b\":\"\\ud83d\\ude00\\/\"}\n"), two);
     assert_eq!(read("{\n\t\"a\": 1\n}\n\n{\"b\":\"\u{1f600}/\"}"), two);
+    assert_eq!(read(b"{}\n\n {\"a\": 1}\n{\"b\":\n  {\"c\": 1, \"c\": 2}}"), [Err((Reason::DuplicateKey, 5))]);
     let long_key = "k".repeat(5000);
     assert_eq!(read(format!("{{\"{long_key}\": 1}}")), [Ok(vec![json!({ long_key: 1 })])]);
 }
@@ -101,6 +115,13 @@ fn tags_that_kubectl_does_not_know_change_nothing() {
 #[test]
 fn floats_that_are_whole_numbers_arrive_as_integers() {
     assert_eq!(one("[1e3, 08, -0.0, 1.5, 1e30]").to_value().to_string(), "[1000,8,0,1.5,1e+30]");
+}
+
+#[test]
+fn json_is_written_so_that_it_is_yaml() {
+    let mut bytes = Vec::new();
+    Writer::new(&mut bytes, Format::Json).write(&json!("\u{9b}\u{ffff}\u{a0}")).unwrap();
+    assert!(String::from_utf8_lossy(&bytes).ends_with("\"\\u009b\\uffff\u{a0}\""));
 }
 
 #[test]
@@ -160,6 +181,22 @@ fn an_alias_bomb_is_refused() {
     let text = "x".repeat(1 << 20);
     let fat = format!("a: &a {text}\nb: [{}]\n", ["*a"; 100].join(", "));
     assert_eq!(read(fat), [Err((Reason::TooManyAliases, 2))]);
+}
+
+#[test]
+fn aliases_cannot_nest_deeper_than_text_can() {
+    let limits = Limits { nesting: 4, ..Limits::default() };
+    let flat = json!({"a": [["x"]], "b": [["x"]]});
+    assert_eq!(read_with(b"a: &a [[x]]\nb: *a", limits), [Ok(vec![flat])]);
+    assert_eq!(read_with(b"a: &a [[x]]\nb: [*a]", limits), [Err((Reason::InvalidYaml, 2))]);
+}
+
+#[test]
+fn the_kind_of_a_list_cannot_blow_up_its_items() {
+    let limits = Limits { object_bytes: 10_000, ..Limits::default() };
+    let list = |kind: &str| format!("kind: {kind}List\nitems: [{}]", ["{}"; 50].join(","));
+    assert!(matches!(&read_with(list("A").as_bytes(), limits)[..], [Ok(objects)] if objects.len() == 50));
+    assert_eq!(read_with(list(&"A".repeat(1000)).as_bytes(), limits), [Err((Reason::ObjectTooLarge, 1))]);
 }
 
 #[test]

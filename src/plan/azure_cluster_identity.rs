@@ -6,7 +6,7 @@ use hcp_identity_api::azure_cluster_identity::{
     AllowedNamespaces, AzureClusterIdentity, AzureClusterIdentitySpec, CloudType, IdentityType,
 };
 
-use super::{Plan, identities::Identity, provider_class::metadata, wiring};
+use super::{Plan, identities::Identity, provider_class::metadata};
 use crate::component::Component;
 
 pub(super) fn azure_cluster_identity(plan: &Plan, identity: &Identity, cloud: CloudType) -> AzureClusterIdentity {
@@ -27,7 +27,7 @@ pub(super) fn azure_cluster_identity(plan: &Plan, identity: &Identity, cloud: Cl
 /// Where the pod of a component finds its credential.
 fn credential_path(plan: &Plan, identity: &Identity) -> String {
     let component = Component::of(identity.component);
-    let pods = wiring::pods(component, plan.settings());
+    let pods = plan.settings().pods(component);
     let mount_path = pods.into_iter().find_map(|pod| pod.mount).map(|mount| mount.path).unwrap_or_default();
     format!("{mount_path}/{}", identity.secret)
 }

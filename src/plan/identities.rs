@@ -89,6 +89,11 @@ fn identities(cluster: &HostedCluster, problems: &mut Vec<Problem>) -> Option<Id
     warn_of_data_plane(managed, problems);
     warn_of_kms_vault(cluster, azure, control_plane, problems);
     warn_of_tenant(AZURE, &azure.tenant_id, problems);
+    if azure.tenant_id.is_empty() {
+        let message = "is empty: Cluster API and the operators could not sign in to the customer's tenant";
+        let field = FieldPath::of(AZURE).key("tenantID");
+        problems.push(Problem::warning(Reason::EmptyTenantID, field, message, "give the tenant id").with_value(""));
+    }
     let (cluster, namespace) = cluster_name?;
     let (vault, tenant) = vault?;
     let capz_cloud = capz_cloud(azure);
@@ -178,7 +183,7 @@ fn cluster_name(cluster: &HostedCluster, problems: &mut Vec<Problem>) -> Option<
                 "is no name that a HostedCluster can have",
                 format!("it {unfit}"),
             );
-            problems.push(problem.with_value(name));
+            problems.push(if name.is_empty() { problem } else { problem.with_value(name) });
             None
         }
     };
@@ -208,13 +213,12 @@ fn cluster_name(cluster: &HostedCluster, problems: &mut Vec<Problem>) -> Option<
         Ok(control_plane) => Some((ClusterName { namespace, name }, control_plane)),
         Err(_) => {
             let message = format!(
-                "makes a control plane namespace of {} characters, and a namespace has 63 at most",
+                "makes the control plane namespace {joined} of {} characters, and a namespace has 63 at most",
                 joined.len()
             );
             let remedy = "shorten the name or the namespace of the HostedCluster";
             let field = FieldPath::of("metadata.name");
-            problems
-                .push(Problem::error(Reason::ControlPlaneNamespaceTooLong, field, message, remedy).with_value(joined));
+            problems.push(Problem::error(Reason::ControlPlaneNamespaceTooLong, field, message, remedy));
             None
         }
     }
@@ -364,7 +368,8 @@ fn warn_of_kms_vault(
     let access = kms.key_vault_access.as_ref();
     if access.is_some_and(|access| access.is(&KeyVaultAccess::Private)) && !is_swift {
         let message = "sends Key Vault traffic through the private router, which a HostedCluster without Swift has not";
-        let remedy = "remove it, or set platform.azure.private to Swift";
+        let remedy =
+            "remove it; Swift (spec.platform.azure.private) can only be chosen when a HostedCluster is created";
         let field = FieldPath::of(KMS).key("keyVaultAccess");
         problems.push(Problem::warning(Reason::KeyVaultAccessIgnored, field, message, remedy).with_value("Private"));
     }

@@ -77,12 +77,13 @@ impl Plan {
         self.identities.named.iter().map(|identity| provider_class::provider_class(self, identity))
     }
 
-    /// The AzureClusterIdentity, if this HostedCluster's node pools are managed, in a cloud that Cluster API knows.
+    /// The AzureClusterIdentity, if this HostedCluster's node pools are managed, in a cloud that Cluster API knows and with a
+    /// tenant.
     #[must_use]
     pub fn azure_cluster_identity(&self) -> Option<AzureClusterIdentity> {
         let signs_in = |identity: &&Identity| Component::of(identity.component).azure_cluster_identity;
         let identity = self.identities.named.iter().find(signs_in)?;
-        let cloud = self.identities.capz_cloud?;
+        let cloud = self.identities.capz_cloud.filter(|_| !self.identities.azure_tenant.is_empty())?;
         Some(azure_cluster_identity::azure_cluster_identity(self, identity, cloud))
     }
 

@@ -181,6 +181,11 @@ fn oddities_are_warned_of() {
         Reason::KmsIdentityUnused,
         "secretEncryption.kms",
     );
+    warns(|c| unset(c, "/spec/secretEncryption/kms"), Reason::KmsIdentityUnused, "spec.secretEncryption");
+    warns(|c| unset(c, "/spec/secretEncryption/kms/azure"), Reason::KmsIdentityUnused, "secretEncryption.kms");
+    warns(|c| unset(c, "/spec/secretEncryption/kms/azure/kms"), Reason::KmsIdentityUnused, "kms.azure");
+    warns(|c| set(c, "/spec/secretEncryption/kms/provider", json!("AWS")), Reason::KmsIdentityUnused, "kms.provider");
+    warns(|c| set(c, "/spec/platform/azure/tenantID", json!("")), Reason::EmptyTenantID, "azure.tenantID");
 }
 
 #[test]
@@ -321,6 +326,63 @@ fn the_backup_sidecar_is_wired_only_where_it_is() {
     assert!(wired["spec"]["containers"].as_array().unwrap().iter().all(|c| c.get("volumeMounts").is_some()));
     pod["spec"]["containers"].as_array_mut().unwrap().remove(1);
     assert!(wire(&pod).is_ok());
+}
+
+/// Each of these would be refused by the API server, or wired by chance.
+#[test]
+fn every_element_of_a_list_is_looked_at() {
+    let csi: Value = serde_json::from_str(SOURCE).unwrap();
+    let ours = json!({"name": "ingress-cert", "csi": csi});
+    let two_sources = json!({"name": "ingress-cert", "csi": csi, "emptyDir": {}});
+    conflict(|spec| spec["volumes"] = json!([two_sources]), Reason::VolumeConflict);
+    conflict(|spec| spec["volumes"] = json!([ours, {"name": "ingress-cert", "emptyDir": {}}]), Reason::InvalidPodSpec);
+    let mounts = json!([
+        {"name": "ingress-cert", "mountPath": "/mnt/certs", "readOnly": true},
+        {"name": "other", "mountPath": "/mnt//certs"},
+    ]);
+    conflict(|spec| spec["containers"][0]["volumeMounts"] = mounts, Reason::MountPathConflict);
+    conflict(
+        |spec| {
+            let again = spec["containers"][0].clone();
+            spec["containers"].as_array_mut().unwrap().push(again);
+        },
+        Reason::InvalidPodSpec,
+    );
+    let number = json!([{"name": "MANAGED_AZURE_HCP_CREDENTIALS_FILE_PATH", "value": 5}]);
+    conflict(|spec| spec["containers"][0]["env"] = number, Reason::EnvConflict);
+}
+
+/// The wire types are lenient enough, and the schema strict enough, that no wrong type anywhere hides another finding.
+#[test]
+fn a_wrong_type_anywhere_hides_nothing_else() {
+    fn pointers(value: &Value, path: &str, all: &mut Vec<String>) {
+        all.push(path.to_owned());
+        if let Value::Object(map) = value {
+            map.iter().for_each(|(key, value)| pointers(value, &format!("{path}/{key}"), all));
+        }
+    }
+    let mut all = Vec::new();
+    pointers(&hosted_cluster(), "", &mut all);
+    for pointer in all.iter().filter(|pointer| pointer.starts_with("/spec") || pointer.starts_with("/metadata")) {
+        for wrong in [json!(true), json!(7), json!([{}]), json!("x"), json!({"x": 1}), Value::Null] {
+            let mut cluster = hosted_cluster();
+            set(&mut cluster, pointer, wrong.clone());
+            let node = crate::testing::node(&cluster.to_string());
+            let (_, problems) = crate::input::inspect(&node, crate::input::Rules::All);
+            assert!(
+                problems.iter().all(|problem| !problem.field.steps().is_empty()),
+                "{pointer}: {wrong}: {problems:?}"
+            );
+        }
+    }
+}
+
+/// The doors keep identities and make a plan of them later: it is the same plan.
+#[test]
+fn what_is_held_and_planned_later_is_the_plan() {
+    let (identities, problems) = problems(&serde_json::from_value(hosted_cluster()).unwrap());
+    let planned = tweaked(|_| {});
+    assert_eq!((Some(Plan::new(identities.unwrap(), settings())), problems), (planned.plan, planned.problems));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::{Plan, identities::Identity};
 use crate::{
     component::{COMPONENTS, Component, EnvValue, Presence},
     finding::{FieldPath, Problem, Reason},
-    settings::Settings,
+    settings::{Mount, Pod, Settings},
 };
 
 const CSI_DRIVER: &str = "secrets-store.csi.k8s.io";
@@ -58,61 +58,11 @@ impl Addition {
     }
 }
 
-/// A row's pod with the settings' overrides applied.
-pub(super) struct Pod<'s> {
-    app: &'s str,
-    containers: Vec<(&'s str, Presence)>,
-    pub(super) mount: Option<Mount<'s>>,
-    /// Whether the settings can say otherwise.
-    overridable: bool,
-    env: &'static [crate::component::Env],
-}
-
-pub(super) struct Mount<'s> {
-    volume: &'static str,
-    pub(super) path: &'s str,
-}
-
-/// The pods of a component. Overrides concern the first, which mounts the credential.
-pub(super) fn pods<'s>(component: &'static Component, settings: &'s Settings) -> Vec<Pod<'s>> {
-    let mut pods: Vec<Pod<'s>> = component
-        .pods
-        .iter()
-        .enumerate()
-        .map(|(index, pod)| Pod {
-            app: pod.app,
-            overridable: index == 0,
-            containers: pod.containers.iter().map(|container| (container.name, container.presence)).collect(),
-            mount: pod.mount.as_ref().map(|mount| Mount { volume: mount.volume, path: mount.path }),
-            env: pod.env,
-        })
-        .collect();
-    if let (Some(change), Some(pod)) = (settings.overrides.get(&component.id), pods.first_mut()) {
-        if let Some(app) = &change.app {
-            pod.app = app;
-        }
-        if let (Some(name), Some(container)) = (&change.container, pod.containers.first_mut()) {
-            container.0 = name;
-        }
-        if let (Some(path), Some(mount)) = (&change.mount_path, &mut pod.mount) {
-            mount.path = path;
-        }
-    }
-    pods
-}
-
-impl Pod<'_> {
-    /// A remedy, with the setting that is another one, where it is.
-    fn or_override(&self, component: &Component, remedy: String, setting: &str) -> String {
-        if self.overridable { format!("{remedy}, or set components.{}.{setting}", component.id) } else { remedy }
-    }
-}
-
 /// Every value of the label `app` that some row is about: what a reader has to keep of a stream.
 #[must_use]
 pub fn consumer_apps(settings: &Settings) -> Vec<&str> {
     let mut apps: Vec<&str> =
-        COMPONENTS.iter().flat_map(|component| pods(component, settings)).map(|pod| pod.app).collect();
+        COMPONENTS.iter().flat_map(|component| settings.pods(component)).map(|pod| pod.app).collect();
     apps.sort_unstable();
     apps.dedup();
     apps
@@ -137,7 +87,7 @@ pub(super) fn wire(plan: &Plan, template: &Template<'_>) -> Result<Wired, Vec<Pr
     let mut wiring: Option<Wiring<'_>> = None;
     for identity in &plan.identities().named {
         let component = Component::of(identity.component);
-        for pod in pods(component, plan.settings()).iter().filter(|pod| pod.app == app) {
+        for pod in plan.settings().pods(component).iter().filter(|pod| pod.app == app) {
             let wiring = match &mut wiring {
                 Some(wiring) => wiring,
                 none => none.insert(Wiring::of(template)?),
@@ -174,18 +124,19 @@ impl<'t> Wiring<'t> {
         let mut problems = Vec::new();
         let path = FieldPath::of("spec");
         let spec = template.value.get("spec").and_then(Value::as_object);
-        let mut list = |owner: Option<&'t Map<String, Value>>, key: &str, path: &FieldPath| {
-            objects(owner.and_then(|owner| owner.get(key)), &path.key(key), &mut problems)
+        let mut list = |owner: Option<&'t Map<String, Value>>, key: &str, path: &FieldPath, names| {
+            objects(owner.and_then(|owner| owner.get(key)), &path.key(key), names, &mut problems)
         };
-        let volumes = list(spec, "volumes", &path);
-        let init_containers = list(spec, "initContainers", &path);
-        let containers: Vec<ContainerView<'t>> = list(spec, "containers", &path)
+        let volumes = list(spec, "volumes", &path, Names::Unique);
+        let init_containers = list(spec, "initContainers", &path, Names::Unique);
+        let containers: Vec<ContainerView<'t>> = list(spec, "containers", &path, Names::Unique)
             .into_iter()
             .enumerate()
             .map(|(index, container)| {
                 let path = path.key("containers").index(index);
-                let (mounts, env) = (list(Some(container), "volumeMounts", &path), list(Some(container), "env", &path));
-                ContainerView { name: text(container, "name"), path, mounts: borrowed(mounts), env: borrowed(env) }
+                let mounts = borrowed(list(Some(container), "volumeMounts", &path, Names::Any));
+                let env = borrowed(list(Some(container), "env", &path, Names::Any));
+                ContainerView { name: text(container, "name"), path, mounts, env }
             })
             .collect();
         if containers.is_empty() && problems.is_empty() {
@@ -243,9 +194,9 @@ impl<'t> Wiring<'t> {
                         "{} needs the container {name}, and this pod (app: {}) has {}{init}",
                         component.id,
                         pod.app,
-                        names.join(", ").escape_debug()
+                        names.join(", ")
                     );
-                    let remedy = pod.or_override(component, format!("name the container {name}"), "container");
+                    let remedy = or_override(component, pod, format!("name the container {name}"), "container");
                     let field = FieldPath::of("spec.containers");
                     self.problems.push(Problem::error(Reason::MissingContainer, field, message, remedy));
                 }
@@ -269,7 +220,7 @@ impl<'t> Wiring<'t> {
             return;
         };
         let theirs = &self.volumes[index];
-        if without_nulls(theirs) == without_nulls(&ours) {
+        if without_nulls(theirs) == ours {
             return;
         }
         let message = format!(
@@ -283,35 +234,34 @@ impl<'t> Wiring<'t> {
 
     fn add_mount(&mut self, container: usize, component: &Component, pod: &Pod<'_>, mount: &Mount<'_>) {
         let view = &mut self.containers[container];
-        let path = view.path.key("volumeMounts");
-        let at_path = |there: &Map<String, Value>| text(there, "mountPath").trim_end_matches('/') == mount.path;
-        let Some(index) = view.mounts.iter().position(|there| at_path(there)) else {
+        let here: Vec<usize> = (0..view.mounts.len())
+            .filter(|index| same_path(text(&view.mounts[*index], "mountPath"), mount.path))
+            .collect();
+        if here.is_empty() {
             let ours = object(json!({"name": mount.volume, "mountPath": mount.path, "readOnly": true}));
             self.additions.push(Addition::Mount { container, mount: Value::Object(ours.clone()) });
             view.mounts.push(Cow::Owned(ours));
-            return;
-        };
-        let there = &view.mounts[index];
-        let volume = text(there, "name");
-        let whole = text(there, "subPath").is_empty() && text(there, "subPathExpr").is_empty();
-        let read_only = there.get("readOnly") == Some(&Value::Bool(true));
-        let (reason, message) = if volume != mount.volume {
-            let (id, ours) = (component.id, mount.volume);
-            let (path, theirs) = (mount.path, volume.escape_debug());
-            let message = format!("{id} needs {path} for the volume {ours}, and the volume {theirs} is mounted there");
-            (Reason::MountPathConflict, message)
-        } else if !whole || !read_only {
-            let (id, ours) = (component.id, mount.volume);
-            (Reason::MountConflict, format!("{id} needs the volume {ours} mounted whole and read-only, and it is not"))
-        } else {
-            return;
-        };
-        let remedy = match reason {
-            Reason::MountPathConflict => pod.or_override(component, "mount it elsewhere".to_owned(), "mountPath"),
-            _ => "set readOnly: true and no subPath".to_owned(),
-        };
-        let problem = Problem::error(reason, path.index(index), message, remedy).with_value(compact(there));
-        self.problems.push(problem);
+        }
+        for index in here {
+            let there = &view.mounts[index];
+            let volume = text(there, "name");
+            let whole = text(there, "subPath").is_empty() && text(there, "subPathExpr").is_empty();
+            let read_only = there.get("readOnly") == Some(&Value::Bool(true));
+            let (id, ours, path) = (component.id, mount.volume, mount.path);
+            let (reason, message, remedy) = if volume != ours {
+                let remedy = or_override(component, pod, "mount it elsewhere".to_owned(), "mountPath");
+                let message =
+                    format!("{id} needs {path} for the volume {ours}, and the volume {volume} is mounted there");
+                (Reason::MountPathConflict, message, remedy)
+            } else if !whole || !read_only {
+                let message = format!("{id} needs the volume {ours} mounted whole and read-only, and it is not");
+                (Reason::MountConflict, message, "set readOnly: true and no subPath".to_owned())
+            } else {
+                continue;
+            };
+            let field = view.path.key("volumeMounts").index(index);
+            self.problems.push(Problem::error(reason, field, message, remedy).with_value(compact(there)));
+        }
     }
 
     fn add_env(&mut self, container: usize, component: &Component, name: &str, value: &str) {
@@ -320,13 +270,14 @@ impl<'t> Wiring<'t> {
         for (index, env) in view.env.iter().enumerate().filter(|(_, env)| text(env, "name") == name) {
             found = true;
             let from = env.get("valueFrom").is_some_and(|from| !from.is_null());
-            if text(env, "value") == value && !from {
+            if env.get("value").and_then(Value::as_str) == Some(value) && !from {
                 continue;
             }
             let message = format!("{} needs {name}={value}, and it is set to something else", component.id);
             let remedy = "remove it, or correct the HostedCluster";
             let field = view.path.key("env").index(index);
-            let theirs = if from { compact(env) } else { text(env, "value").to_owned() };
+            let theirs = env.get("value").and_then(Value::as_str).filter(|_| !from);
+            let theirs = theirs.map_or_else(|| compact(env), str::to_owned);
             self.problems.push(Problem::error(Reason::EnvConflict, field, message, remedy).with_value(theirs));
         }
         if !found {
@@ -337,11 +288,30 @@ impl<'t> Wiring<'t> {
     }
 }
 
-/// The objects of a list, each with a name; a list that is something else is a problem.
-fn objects<'t>(list: Option<&'t Value>, path: &FieldPath, problems: &mut Vec<Problem>) -> Vec<&'t Map<String, Value>> {
+/// A remedy, with the setting that is another one, where it is.
+fn or_override(component: &Component, pod: &Pod<'_>, remedy: String, setting: &str) -> String {
+    if pod.overridable { format!("{remedy}, or set components.{}.{setting}", component.id) } else { remedy }
+}
+
+/// Whether two paths are one place to a container runtime.
+fn same_path(a: &str, b: &str) -> bool {
+    let parts =
+        |path: &str| path.split('/').filter(|part| !part.is_empty() && *part != ".").collect::<Vec<_>>().join("/");
+    parts(a) == parts(b)
+}
+
+/// The objects of a list, each with a name; a list that is something else is a problem. Names that have to be unique
+/// are: the API server refuses the pod otherwise, and of two one would be wired by chance.
+fn objects<'t>(
+    list: Option<&'t Value>,
+    path: &FieldPath,
+    names: Names,
+    problems: &mut Vec<Problem>,
+) -> Vec<&'t Map<String, Value>> {
     let mut refuse = |field: FieldPath, message: &str, value: &Value| {
         let remedy = "write it as the Kubernetes API reference for PodSpec says";
-        problems.push(Problem::error(Reason::InvalidPodSpec, field, message, remedy).with_value(value.to_string()));
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        problems.push(Problem::error(Reason::InvalidPodSpec, field, message, remedy).with_value(value));
     };
     let items = match list {
         None | Some(Value::Null) => return Vec::new(),
@@ -351,14 +321,27 @@ fn objects<'t>(list: Option<&'t Value>, path: &FieldPath, problems: &mut Vec<Pro
             return Vec::new();
         }
     };
-    let mut objects = Vec::with_capacity(items.len());
+    let mut objects: Vec<&'t Map<String, Value>> = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
-        match item {
-            Value::Object(object) if object.get("name").is_some_and(Value::is_string) => objects.push(object),
-            other => refuse(path.index(index), "is no object with a name", other),
+        let named = item.as_object().filter(|object| object.get("name").is_some_and(Value::is_string));
+        let Some(object) = named else {
+            refuse(path.index(index), "is no object with a name", item);
+            continue;
+        };
+        let name = text(object, "name");
+        if names == Names::Unique && objects.iter().any(|other| text(other, "name") == name) {
+            refuse(path.index(index), "has the name of another element of the list", &object["name"]);
         }
+        objects.push(object);
     }
     objects
+}
+
+/// Whether the names in a list of a pod spec have to differ.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Names {
+    Unique,
+    Any,
 }
 
 fn borrowed<'t>(objects: Vec<&'t Map<String, Value>>) -> Vec<Cow<'t, Map<String, Value>>> {
@@ -380,16 +363,11 @@ fn compact(object: &Map<String, Value>) -> String {
     Value::Object(object.clone()).to_string()
 }
 
-/// Fields that are null or empty mean the same as fields that are not there.
+/// Fields that are null mean the same as fields that are not there.
 fn without_nulls(object: &Map<String, Value>) -> Map<String, Value> {
     let clean = |value: &Value| match value {
         Value::Object(object) => Value::Object(without_nulls(object)),
         other => other.clone(),
     };
-    let empty = |value: &Value| match value {
-        Value::Null => true,
-        Value::Object(object) => object.is_empty(),
-        _ => false,
-    };
-    object.iter().map(|(key, value)| (key.clone(), clean(value))).filter(|(_, value)| !empty(value)).collect()
+    object.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.clone(), clean(value))).collect()
 }
