@@ -73,6 +73,8 @@ pub struct LeftOut {
     pub reason: Reason,
     pub field: &'static str,
     pub message: &'static str,
+    /// What to do, where that is not what is meant.
+    pub remedy: &'static str,
 }
 
 /// What one kind of pod gets for a component. It is recognised by its label `app` and its container, never by name.
@@ -174,6 +176,7 @@ pub static COMPONENTS: [Component; 9] = [
                 reason: Reason::MachineManagementDisabled,
                 field: "metadata.annotations",
                 message: "HyperShift runs no capi-provider with the annotation hypershift.openshift.io/disable-machine-management",
+                remedy: "remove the annotation if HyperShift is to manage the node pools",
             })
         },
         azure_cluster_identity: true,
@@ -288,6 +291,7 @@ pub static COMPONENTS: [Component; 9] = [
                 reason: Reason::IdentityNotNamed,
                 field: control_plane_field!("imageRegistry"),
                 message: "no identity is named for the image registry, and the capability ImageRegistry is not disabled",
+                remedy: "name one, or disable the capability when the HostedCluster is created",
             };
             let named = control_plane(cluster).is_some_and(|identities| identities.image_registry.is_some());
             capability_disabled(cluster, "ImageRegistry", DISABLED).or((!named).then_some(UNNAMED))
@@ -355,6 +359,7 @@ fn capability_disabled(cluster: &HostedCluster, capability: &str, message: &'sta
         reason: Reason::CapabilityDisabled,
         field: "spec.capabilities.disabled",
         message,
+        remedy: "nothing is to be done, unless the capability is wanted",
     };
     cluster.spec.capabilities.disabled.iter().any(|name| name == capability).then_some(left_out)
 }
@@ -363,7 +368,9 @@ fn capability_disabled(cluster: &HostedCluster, capability: &str, message: &'sta
 /// (`v2/controlplaneoperator/deployment.go`): without a class that pod cannot start, whatever the reason.
 fn kms_left_out(cluster: &HostedCluster) -> Option<LeftOut> {
     let warning = |field, message| {
-        Some(LeftOut { severity: Severity::Warning, reason: Reason::KmsIdentityUnused, field, message })
+        let (severity, reason) = (Severity::Warning, Reason::KmsIdentityUnused);
+        let remedy = "name a managed identity in spec.secretEncryption.kms.azure.kms with the type kms, or remove kms";
+        Some(LeftOut { severity, reason, field, message, remedy })
     };
     let encryption = cluster.spec.secret_encryption.as_ref()?;
     let uses_kms = encryption.encryption_type.as_ref()?.is(&SecretEncryptionType::Kms);

@@ -36,6 +36,7 @@ pub enum Reason {
     UnreadableList,
     DuplicateWorkload,
     HeldWorkloadsTooLarge,
+    TooManyFindings,
     // What HyperShift's CRD refuses.
     InvalidType,
     Required,
@@ -289,6 +290,46 @@ impl Finding {
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.problem.severity == Severity::Error
+    }
+}
+
+/// The findings of one document while it is read. A document can be made of millions of things to say; past a number
+/// that nobody reads they are only counted, and the worst of them keeps its weight.
+#[derive(Debug, Default)]
+pub struct FindingsOfDocument {
+    kept: Vec<Finding>,
+    more: usize,
+    worst: Option<(Severity, Place)>,
+}
+
+impl FindingsOfDocument {
+    pub const KEPT: usize = 10_000;
+
+    pub fn push(&mut self, finding: Finding) {
+        if self.kept.len() < Self::KEPT {
+            self.kept.push(finding);
+            return;
+        }
+        self.more += 1;
+        let severity = finding.problem.severity;
+        if self.worst.as_ref().is_none_or(|(worst, _)| *worst < severity) {
+            self.worst = Some((severity, finding.place));
+        }
+    }
+
+    pub fn extend(&mut self, findings: impl IntoIterator<Item = Finding>) {
+        findings.into_iter().for_each(|finding| self.push(finding));
+    }
+
+    /// Hands all of them on, the last one saying how many more there are.
+    pub fn report(self, findings: &mut dyn FnMut(Finding)) {
+        self.kept.into_iter().for_each(&mut *findings);
+        if let Some((severity, place)) = self.worst {
+            let message = format!("has {} more findings", self.more);
+            let remedy = "mend those above and try again";
+            let problem = Problem::error(Reason::TooManyFindings, FieldPath::root(), message, remedy);
+            findings(Finding { place, object: None, problem: Problem { severity, ..problem } });
+        }
     }
 }
 

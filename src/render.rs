@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::{
     component::Component,
-    finding::{FieldPath, Finding, ObjectRef, Problem, Reason, Severity},
+    finding::{FieldPath, Finding, FindingsOfDocument, ObjectRef, Problem, Reason, Severity},
     input::{self, Located, Role, Rules, Visitor},
     manifest::{Limits, Node, Object},
     namespaces::{Cluster, Namespaces},
@@ -91,7 +91,7 @@ struct Pending {
     clusters: Namespaces<Kept>,
     workloads: Vec<Workload>,
     held: usize,
-    findings: Vec<Finding>,
+    findings: FindingsOfDocument,
     summary: Summary,
 }
 
@@ -228,7 +228,7 @@ impl Visitor for Renderer<'_> {
         self.clusters.append(&mut clusters);
         self.workloads.append(&mut workloads);
         self.held += held;
-        findings.into_iter().for_each(&mut *self.findings);
+        findings.report(self.findings);
         self.summary.documents += 1;
         self.summary.hosted_clusters += summary.hosted_clusters;
         self.summary.other += summary.other;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    finding::Finding,
+    finding::{Finding, FindingsOfDocument},
     input::{self, Located, Role, Rules, Visitor},
     manifest::Limits,
     namespaces::Namespaces,
@@ -26,7 +26,7 @@ pub struct Validator<'f> {
 #[derive(Default)]
 struct Pending {
     clusters: Namespaces<()>,
-    findings: Vec<Finding>,
+    findings: FindingsOfDocument,
     summary: Summary,
 }
 
@@ -78,7 +78,7 @@ impl Visitor for Validator<'_> {
     fn commit(&mut self) {
         let Pending { mut clusters, findings, summary } = std::mem::take(&mut self.pending);
         self.clusters.append(&mut clusters);
-        findings.into_iter().for_each(&mut *self.findings);
+        findings.report(self.findings);
         self.summary.documents += 1;
         self.summary.hosted_clusters += summary.hosted_clusters;
         self.summary.other += summary.other;

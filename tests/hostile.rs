@@ -133,3 +133,16 @@ fn findings_do_not_carry_escape_sequences() {
     assert_eq!(exit, 1);
     assert!(stderr.chars().all(|c| c == '\n' || !c.is_control()) && !stderr.contains('\u{202e}'), "{stderr:?}");
 }
+
+/// Each of its values is a finding; millions of findings are not held, and the last one, an error, still counts.
+#[test]
+fn a_document_of_millions_of_findings_is_counted_in_bounded_memory() {
+    let (_, stderr, exit) = render(|out| {
+        let part = "{}".repeat(1 << 19);
+        (0..8).try_for_each(|_| out.write_all(part.as_bytes()))
+    });
+    assert_eq!(exit, 1);
+    let lines: Vec<_> = stderr.lines().collect();
+    assert_eq!(lines.iter().filter(|line| line.starts_with("error[NotAKubernetesObject]")).count(), 10_000);
+    assert!(lines.iter().any(|line| line.starts_with("error[TooManyFindings]") && line.contains("4184304 more")));
+}

@@ -142,14 +142,22 @@ impl Document {
         object: &mut dyn FnMut(Object),
     ) -> Result<(), Unreadable> {
         refuse_foreign_line_ends(text, first_line)?;
+        let mut handed_on = Vec::new();
         let root = compose::compose(text, first_line, limits, &mut |index, node| {
+            handed_on.push(index);
             object(Object { node, path: FieldPath::of("items").index(index) });
         })?;
         match root {
+            Some(root) if !is_list(&root) && !handed_on.is_empty() => Err(Unreadable {
+                reason: Reason::UnreadableList,
+                at: root.at,
+                message: "has items that are objects, and a kind that does not end in List".into(),
+                remedy: "make it a `kind: List`, or the items documents of their own".into(),
+            }),
             // A list without items is an empty one; items that are no list are for the caller to refuse.
             Some(root) if is_list(&root) && root.get("items").is_some_and(Node::is_null) => Ok(()),
             Some(root) if is_list(&root) && root.get("items").is_some_and(Node::is_sequence) => {
-                untyped_items(root, limits, object)
+                untyped_items(root, &handed_on, limits, object)
             }
             Some(node) => {
                 object(Object { node, path: FieldPath::root() });
@@ -186,7 +194,13 @@ fn is_list(root: &Node) -> bool {
 }
 
 /// The items of a typed list, as `kubectl get --raw` prints it, have neither kind nor apiVersion of their own.
-fn untyped_items(mut root: Node, limits: &Limits, object: &mut dyn FnMut(Object)) -> Result<(), Unreadable> {
+/// `others` are the indexes of those that have, and are not in the node any more.
+fn untyped_items(
+    mut root: Node,
+    others: &[usize],
+    limits: &Limits,
+    object: &mut dyn FnMut(Object),
+) -> Result<(), Unreadable> {
     let kind = root.text("kind").and_then(|kind| kind.strip_suffix("List")).unwrap_or_default().to_owned();
     let version = root.text("apiVersion").unwrap_or_default().to_owned();
     let Content::Mapping(entries) = &mut root.content else {
@@ -203,7 +217,8 @@ fn untyped_items(mut root: Node, limits: &Limits, object: &mut dyn FnMut(Object)
             ("is a list whose kind is too long for that of its items", "correct kind or apiVersion");
         return Err(compose::unreadable(Reason::ObjectTooLarge, root.at, message, remedy));
     }
-    for (index, mut node) in std::mem::take(items).into_iter().enumerate() {
+    let indexes = (0..).filter(|index| others.binary_search(index).is_err());
+    for (index, mut node) in indexes.zip(std::mem::take(items)) {
         let at = node.at;
         if let Content::Mapping(entries) = &mut node.content
             && !kind.is_empty()

@@ -77,6 +77,13 @@ fn lists_are_handed_on_item_by_item() {
     let typed = r#"{"kind":"AList","apiVersion":"v1","items":[{"x":1,"kind":"A","apiVersion":"v1"},{"x":2}]}"#;
     let Ok(objects) = &read(typed)[0] else { panic!("{typed}") };
     assert_eq!(objects[1], json!({"x": 2, "kind": "A", "apiVersion": "v1"}));
+    let mut paths = Vec::new();
+    let mixed = "kind: List\nitems: [{w: 0}, {apiVersion: v1, kind: A}, {w: 2}]";
+    let mut documents = Documents::new(mixed.as_bytes(), Limits::default());
+    let document = documents.next_document().unwrap().unwrap();
+    document.objects(&Limits::default(), &mut |object| paths.push(object.path.to_string())).unwrap();
+    assert_eq!(paths, ["items[1]", "items[0]", "items[2]"]);
+    assert_eq!(read("kind: A\nitems: [{apiVersion: v1, kind: A}]"), [Err((Reason::UnreadableList, 1))]);
 }
 
 #[test]

@@ -127,7 +127,7 @@ fn azure_platform<'c>(cluster: &'c HostedCluster, problems: &mut Vec<Problem>) -
         other => {
             let message = "the platform is not Azure: no provider classes";
             let field = FieldPath::of("spec.platform.type");
-            problems.push(Problem::note(Reason::NotAzure, field, message, "").with_value(other));
+            problems.push(Problem::note(Reason::NotAzure, field, message, "nothing is to be done").with_value(other));
             return None;
         }
     }
@@ -141,7 +141,7 @@ fn managed_identities<'c>(azure: &'c AzurePlatform, problems: &mut Vec<Problem>)
         Some(Open::Known(AzureAuthenticationConfigType::ManagedIdentities)) => {}
         Some(Open::Known(AzureAuthenticationConfigType::WorkloadIdentities)) => {
             let message = "the control plane signs in by workload identity: no provider classes";
-            problems.push(Problem::note(Reason::WorkloadIdentities, field, message, ""));
+            problems.push(Problem::note(Reason::WorkloadIdentities, field, message, "nothing is to be done"));
             return None;
         }
         Some(Open::Unknown(value)) => {
@@ -250,7 +250,8 @@ fn identity(component: &Component, cluster: &HostedCluster, problems: &mut Vec<P
     if let Some(left_out) = (component.left_out)(cluster) {
         let message = format!("no provider class for {}: {}", component.id, left_out.message);
         let field = FieldPath::of(left_out.field);
-        problems.push(Problem { severity: left_out.severity, ..Problem::note(left_out.reason, field, message, "") });
+        let note = Problem::note(left_out.reason, field, message, left_out.remedy);
+        problems.push(Problem { severity: left_out.severity, ..note });
         return None;
     }
     let identity = (component.identity)(cluster)?;
