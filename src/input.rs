@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     crd,
-    finding::{FieldPath, Finding, ObjectRef, Place, Problem, Reason, Severity, Step},
+    finding::{FieldPath, Finding, FindingsOfDocument, ObjectRef, Place, Problem, Reason, Severity, Step},
     manifest::{Documents, Limits, Node, Object, Position},
     plan::{self, Identities},
 };
@@ -38,36 +38,47 @@ pub enum Role {
     Other,
 }
 
-/// Receives the objects of a stream. What came of a document counts once it has been read whole.
+/// A door that reads streams. What it gathers from a document counts once the document has been read whole.
 pub trait Visitor {
-    fn object(&mut self, object: Located);
-    /// The document has been read whole.
-    fn commit(&mut self);
-    /// The document cannot be read: what came of it is to be forgotten.
-    fn discard(&mut self, finding: Finding);
+    type Gathered: Default;
+
+    /// Looks at one object of the document that is being read.
+    fn object(&self, object: Located, gathered: &mut Self::Gathered, findings: &mut FindingsOfDocument);
+
+    /// The document has been read whole: this is what was gathered from it.
+    fn keep(&mut self, gathered: Self::Gathered);
+
+    fn report(&mut self, finding: Finding);
 }
 
-/// Reads one source.
+/// Reads one source, and counts its documents.
 ///
 /// # Errors
-/// What reading fails with. Documents that cannot be read are findings.
-pub fn read(source: &Arc<str>, reader: impl BufRead, limits: Limits, visitor: &mut dyn Visitor) -> io::Result<()> {
+/// What reading fails with. A document that cannot be read is a finding, and nothing of it is kept.
+pub fn read<V: Visitor>(source: &Arc<str>, reader: impl BufRead, limits: Limits, visitor: &mut V) -> io::Result<usize> {
     let mut documents = Documents::new(reader, limits);
+    let mut count = 0;
     while let Some(document) = documents.next_document()? {
+        count += 1;
         let number = document.number;
+        let (mut gathered, mut findings) = (V::Gathered::default(), FindingsOfDocument::default());
         let read = document.objects(&limits, &mut |object| {
-            visitor.object(Located { source: Arc::clone(source), document: number, object });
+            let located = Located { source: Arc::clone(source), document: number, object };
+            visitor.object(located, &mut gathered, &mut findings);
         });
         match read {
-            Ok(()) => visitor.commit(),
-            Err(unreadable) => visitor.discard(Finding {
+            Ok(()) => {
+                visitor.keep(gathered);
+                findings.report(&mut |finding| visitor.report(finding));
+            }
+            Err(unreadable) => visitor.report(Finding {
                 place: place(source, number, unreadable.at),
                 object: None,
                 problem: Problem::error(unreadable.reason, FieldPath::root(), unreadable.message, unreadable.remedy),
             }),
         }
     }
-    Ok(())
+    Ok(count)
 }
 
 impl Located {

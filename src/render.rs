@@ -71,7 +71,6 @@ pub struct Renderer<'f> {
     workloads: Vec<Workload>,
     held: usize,
     summary: Summary,
-    pending: Pending,
 }
 
 /// What is kept of a HostedCluster until its workloads are known.
@@ -85,14 +84,14 @@ enum Kept {
     Refused,
 }
 
-/// What came of the document that is being read.
+/// What is gathered from one document.
 #[derive(Default)]
-struct Pending {
+pub struct Gathered {
     clusters: Namespaces<Kept>,
     workloads: Vec<Workload>,
     held: usize,
-    findings: FindingsOfDocument,
-    summary: Summary,
+    hosted_clusters: usize,
+    other: usize,
 }
 
 /// A workload that waits for its HostedCluster: its node packed, because most of a tree is pointers.
@@ -107,9 +106,9 @@ struct Workload {
 
 impl<'f> Renderer<'f> {
     pub fn new(options: Options, findings: &'f mut dyn FnMut(Finding)) -> Self {
-        let (clusters, workloads, held, summary, pending) = Default::default();
+        let (clusters, workloads, held, summary) = Default::default();
         let apps = plan::consumer_apps(&options.settings).into_iter().map(str::to_owned).collect();
-        Self { options, apps, findings, clusters, workloads, held, summary, pending }
+        Self { options, apps, findings, clusters, workloads, held, summary }
     }
 
     /// Reads one source; findings about its documents come as they are read.
@@ -117,7 +116,8 @@ impl<'f> Renderer<'f> {
     /// # Errors
     /// What reading fails with.
     pub fn read(&mut self, source: &Arc<str>, reader: impl BufRead) -> io::Result<()> {
-        input::read(source, reader, self.options.limits, self)
+        self.summary.documents += input::read(source, reader, self.options.limits, self)?;
+        Ok(())
     }
 
     /// Renders what has been read: the provider classes of each HostedCluster in the order of their control plane
@@ -162,9 +162,8 @@ impl<'f> Renderer<'f> {
         Ok(summary)
     }
 
-    fn hosted_cluster(&mut self, object: &Located) {
-        let pending = &mut self.pending;
-        pending.summary.hosted_clusters += 1;
+    fn hosted_cluster(&self, object: &Located, gathered: &mut Gathered, findings: &mut FindingsOfDocument) {
+        gathered.hosted_clusters += 1;
         let (identities, mut problems) = input::inspect(object.node(), Rules::All);
         if self.options.azure_cluster_identity {
             // What is only odd otherwise is in the way of what has been asked for.
@@ -174,69 +173,65 @@ impl<'f> Renderer<'f> {
         }
         let refused = problems.iter().any(|problem| problem.severity == Severity::Error);
         let shown = problems.into_iter().filter(input::concerns_rendering);
-        pending.findings.extend(shown.map(|problem| object.finding(problem)));
+        findings.extend(shown.map(|problem| object.finding(problem)));
         let kept = match identities.map(pack).transpose() {
             Ok(Some(packed)) => Kept::Identities(packed),
             Ok(None) if refused => Kept::Refused,
             Ok(None) => Kept::NotOurs,
             Err(error) => {
-                pending.findings.push(object.finding(unpackable(&error)));
+                findings.push(object.finding(unpackable(&error)));
                 Kept::Refused
             }
         };
-        pending.clusters.add(object, kept);
+        gathered.clusters.add(object, kept);
     }
 
-    fn workload(&mut self, mut object: Located) {
-        let pending = &mut self.pending;
+    fn workload(&self, mut object: Located, gathered: &mut Gathered, findings: &mut FindingsOfDocument) {
         let app =
             pod_template(&object.object.node).and_then(|template| template.get("metadata")?.get("labels")?.text("app"));
         if !app.is_some_and(|app| self.apps.iter().any(|known| known == app)) {
-            pending.summary.other += 1;
+            gathered.other += 1;
             return;
         }
         strip_server_fields(&mut object.object.node);
         let node = match postcard::to_allocvec(object.node()) {
             Ok(node) => node.into_boxed_slice(),
-            Err(error) => return pending.findings.push(object.finding(unpackable(&error))),
+            Err(error) => return findings.push(object.finding(unpackable(&error))),
         };
-        if self.held + pending.held + node.len() > self.options.held_bytes {
+        if self.held + gathered.held + node.len() > self.options.held_bytes {
             let message = format!("is one workload too many: more than {} MiB of them", self.options.held_bytes >> 20);
             let remedy = "render the control planes in several runs";
             let problem = Problem::error(Reason::HeldWorkloadsTooLarge, FieldPath::root(), message, remedy);
-            return pending.findings.push(object.finding(problem));
+            return findings.push(object.finding(problem));
         }
-        pending.held += node.len();
+        gathered.held += node.len();
         let reference = object.reference();
         let Located { source, document, object } = object;
-        pending.workloads.push(Workload { object: reference, source, document, path: object.path, node });
+        gathered.workloads.push(Workload { object: reference, source, document, path: object.path, node });
     }
 }
 
 impl Visitor for Renderer<'_> {
-    fn object(&mut self, object: Located) {
+    type Gathered = Gathered;
+
+    fn object(&self, object: Located, gathered: &mut Gathered, findings: &mut FindingsOfDocument) {
         match object.role() {
-            Role::HostedCluster => self.hosted_cluster(&object),
-            Role::Workload => self.workload(object),
-            Role::Other => self.pending.summary.other += 1,
-            Role::OtherHostedCluster | Role::List | Role::Nothing => self.pending.findings.extend(object.refusal()),
+            Role::HostedCluster => self.hosted_cluster(&object, gathered, findings),
+            Role::Workload => self.workload(object, gathered, findings),
+            Role::Other => gathered.other += 1,
+            Role::OtherHostedCluster | Role::List | Role::Nothing => findings.extend(object.refusal()),
         }
     }
 
-    fn commit(&mut self) {
-        let Pending { mut clusters, mut workloads, held, findings, summary } = std::mem::take(&mut self.pending);
-        self.clusters.append(&mut clusters);
-        self.workloads.append(&mut workloads);
-        self.held += held;
-        findings.report(self.findings);
-        self.summary.documents += 1;
-        self.summary.hosted_clusters += summary.hosted_clusters;
-        self.summary.other += summary.other;
+    fn keep(&mut self, mut gathered: Gathered) {
+        self.clusters.append(&mut gathered.clusters);
+        self.workloads.append(&mut gathered.workloads);
+        self.held += gathered.held;
+        self.summary.hosted_clusters += gathered.hosted_clusters;
+        self.summary.other += gathered.other;
     }
 
-    fn discard(&mut self, finding: Finding) {
-        self.pending = Pending::default();
-        self.summary.documents += 1;
+    fn report(&mut self, finding: Finding) {
         (self.findings)(finding);
     }
 }

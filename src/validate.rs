@@ -19,15 +19,6 @@ pub struct Validator<'f> {
     findings: &'f mut dyn FnMut(Finding),
     clusters: Namespaces<()>,
     summary: Summary,
-    pending: Pending,
-}
-
-/// What came of the document that is being read.
-#[derive(Default)]
-struct Pending {
-    clusters: Namespaces<()>,
-    findings: FindingsOfDocument,
-    summary: Summary,
 }
 
 /// How much was looked at.
@@ -35,13 +26,11 @@ struct Pending {
 pub struct Summary {
     pub documents: usize,
     pub hosted_clusters: usize,
-    pub other: usize,
 }
 
 impl<'f> Validator<'f> {
     pub fn new(rules: Rules, limits: Limits, findings: &'f mut dyn FnMut(Finding)) -> Self {
-        let (clusters, summary, pending) = Default::default();
-        Self { rules, limits, findings, clusters, summary, pending }
+        Self { rules, limits, findings, clusters: Namespaces::default(), summary: Summary::default() }
     }
 
     /// Reads one source; its findings come as its documents do.
@@ -49,7 +38,8 @@ impl<'f> Validator<'f> {
     /// # Errors
     /// What reading fails with.
     pub fn read(&mut self, source: &Arc<str>, reader: impl BufRead) -> io::Result<()> {
-        input::read(source, reader, self.limits, self)
+        self.summary.documents += input::read(source, reader, self.limits, self)?;
+        Ok(())
     }
 
     /// Reports what only all sources together tell.
@@ -60,33 +50,27 @@ impl<'f> Validator<'f> {
 }
 
 impl Visitor for Validator<'_> {
-    fn object(&mut self, object: Located) {
-        let pending = &mut self.pending;
-        pending.findings.extend(object.refusal());
+    type Gathered = (Namespaces<()>, usize);
+
+    fn object(&self, object: Located, (clusters, count): &mut Self::Gathered, findings: &mut FindingsOfDocument) {
+        findings.extend(object.refusal());
         if object.role() != Role::HostedCluster {
-            pending.summary.other += 1;
             return;
         }
-        pending.summary.hosted_clusters += 1;
+        *count += 1;
         let (_, problems) = input::inspect(object.node(), self.rules);
-        pending.findings.extend(problems.into_iter().map(|problem| object.finding(problem)));
+        findings.extend(problems.into_iter().map(|problem| object.finding(problem)));
         if self.rules == Rules::All {
-            pending.clusters.add(&object, ());
+            clusters.add(&object, ());
         }
     }
 
-    fn commit(&mut self) {
-        let Pending { mut clusters, findings, summary } = std::mem::take(&mut self.pending);
+    fn keep(&mut self, (mut clusters, count): Self::Gathered) {
         self.clusters.append(&mut clusters);
-        findings.report(self.findings);
-        self.summary.documents += 1;
-        self.summary.hosted_clusters += summary.hosted_clusters;
-        self.summary.other += summary.other;
+        self.summary.hosted_clusters += count;
     }
 
-    fn discard(&mut self, finding: Finding) {
-        self.pending = Pending::default();
-        self.summary.documents += 1;
+    fn report(&mut self, finding: Finding) {
         (self.findings)(finding);
     }
 }
