@@ -375,8 +375,8 @@ fn kms_left_out(cluster: &HostedCluster) -> Option<LeftOut> {
     let encryption = cluster.spec.secret_encryption.as_ref()?;
     let uses_kms = encryption.encryption_type.as_ref()?.is(&SecretEncryptionType::Kms);
     let Some(kms) = &encryption.kms else {
-        let message = "the type is kms, and spec.secretEncryption.kms is missing";
-        return uses_kms.then_some(message).and_then(|message| warning("spec.secretEncryption", message));
+        let missing = warning("spec.secretEncryption", "the type is kms, and spec.secretEncryption.kms is missing");
+        return missing.filter(|_| uses_kms);
     };
     if !uses_kms {
         return warning(

@@ -6,7 +6,7 @@
 use std::{fmt, sync::Arc};
 
 use serde::{Serialize, Serializer};
-use strum::{Display, EnumIter, IntoStaticStr};
+use strum::{Display, EnumIter};
 
 /// How much a finding weighs. Only errors change the exit code.
 #[derive(Clone, Copy, Debug, Display, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -22,7 +22,7 @@ pub enum Severity {
 }
 
 /// The stable name of a rule: scripts match on it, the documentation explains it, the text around it may change.
-#[derive(Clone, Copy, Debug, Display, EnumIter, Eq, Hash, IntoStaticStr, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Copy, Debug, Display, EnumIter, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub enum Reason {
     // Reading documents.
     InvalidYaml,
@@ -84,11 +84,6 @@ pub enum Reason {
 }
 
 impl Reason {
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-
     /// Whether it says why a provider class is not there.
     #[must_use]
     pub fn explains_absence(self) -> bool {

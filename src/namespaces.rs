@@ -60,34 +60,29 @@ impl<T> Namespaces<T> {
     #[must_use]
     pub fn settle(self, findings: &mut dyn FnMut(Finding)) -> Vec<Cluster<T>> {
         let mut clusters = self.clusters;
-        let order = |cluster: &Cluster<T>| (cluster.source.clone(), cluster.document, cluster.at.line);
-        clusters.sort_by(|a, b| {
-            a.namespace.cmp(&b.namespace).then_with(|| a.cluster.cmp(&b.cluster)).then_with(|| order(a).cmp(&order(b)))
-        });
-        let shared: Vec<bool> = clusters
-            .iter()
-            .enumerate()
-            .map(|(index, cluster)| {
-                let same = |other: Option<&Cluster<T>>| other.is_some_and(|other| other.namespace == cluster.namespace);
-                same(index.checked_sub(1).and_then(|before| clusters.get(before))) || same(clusters.get(index + 1))
-            })
-            .collect();
-        for (index, cluster) in clusters.iter().enumerate().filter(|(index, _)| shared[*index]) {
-            let other = [index.wrapping_sub(1), index + 1]
-                .into_iter()
-                .filter_map(|at| clusters.get(at))
-                .find(|other| other.namespace == cluster.namespace);
-            if let Some(other) = other {
-                findings(cluster.collision(other));
+        clusters.sort_by(|a, b| a.order().cmp(&b.order()));
+        let mut alone = Vec::with_capacity(clusters.len());
+        for group in clusters.chunk_by(|a, b| a.namespace == b.namespace) {
+            alone.extend(group.iter().map(|_| group.len() == 1));
+            // Each names its neighbour: of many, all are named.
+            for (index, cluster) in group.iter().enumerate() {
+                if let Some(other) = group.get(if index == 0 { 1 } else { index - 1 }) {
+                    findings(cluster.collision(other));
+                }
             }
         }
-        let mut keep = shared.into_iter().map(|shared| !shared);
-        clusters.retain(|_| keep.next().unwrap_or(true));
+        let mut alone = alone.into_iter();
+        clusters.retain(|_| alone.next() == Some(true));
         clusters
     }
 }
 
 impl<T> Cluster<T> {
+    /// By namespace; those that share one by name and place, so that it does not matter which was read first.
+    fn order(&self) -> (&str, &str, &str, u32, u32) {
+        (&self.namespace, &self.cluster, &self.source, self.document, self.at.line)
+    }
+
     fn place(&self) -> Place {
         place(&self.source, self.document as usize, self.at)
     }

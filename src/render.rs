@@ -141,22 +141,20 @@ impl<'f> Renderer<'f> {
             }
         }
         workloads.sort_by(|a, b| order(&a.object).cmp(&order(&b.object)));
-        for (index, workload) in workloads.iter().enumerate() {
-            let same = |at: Option<usize>| {
-                at.and_then(|at| workloads.get(at)).is_some_and(|other| other.object == workload.object)
-            };
-            let outcome = if same(index.checked_sub(1)) || same(index.checked_add(1)) {
-                Outcome::Refused(vec![workload.finding(twice())?])
-            } else {
-                workload.wire(&clusters, &options)?
-            };
-            match outcome {
-                Outcome::NotOurs => summary.other += 1,
-                Outcome::Wired(value) => {
-                    emit(&Rendered::Workload(value))?;
-                    summary.workloads += 1;
+        for same in workloads.chunk_by(|a, b| a.object == b.object) {
+            if let [workload] = same {
+                match workload.wire(&clusters, &options)? {
+                    Outcome::NotOurs => summary.other += 1,
+                    Outcome::Wired(value) => {
+                        emit(&Rendered::Workload(value))?;
+                        summary.workloads += 1;
+                    }
+                    Outcome::Refused(all) => all.into_iter().for_each(&mut *findings),
                 }
-                Outcome::Refused(all) => all.into_iter().for_each(&mut *findings),
+                continue;
+            }
+            for workload in same {
+                findings(workload.finding(twice())?);
             }
         }
         Ok(summary)

@@ -6,27 +6,20 @@ mod support;
 
 use std::path::Path;
 
-use support::{arguments, cases, expected_exit, golden, hcp_identity, text};
+use support::{arguments, cases, expected_exit, golden, hcp_identity, run_case, text};
 
-fn render(case: &Path, input: &str, more: &[&str]) -> (String, String, i32) {
-    let output = hcp_identity()
-        .current_dir(case)
-        .args(["render", "-f", input])
-        .args(arguments(case))
-        .args(more)
-        .output()
-        .expect("it starts");
-    (text(output.stdout), text(output.stderr), output.status.code().expect("it exits"))
+fn render(case: &Path, more: &[&str]) -> (String, String, i32) {
+    run_case("render", case, more)
 }
 
 #[test]
 fn every_case_renders_what_is_on_disk() {
     for case in cases("render") {
-        let (stdout, stderr, exit) = render(&case, "input.yaml", &[]);
+        let (stdout, stderr, exit) = render(&case, &[]);
         golden(&case.join("expected.yaml"), &stdout);
         golden(&case.join("expected.stderr"), &stderr);
         assert_eq!(exit, expected_exit(&stderr), "{}", case.display());
-        assert_eq!(render(&case, "input.yaml", &[]).0, stdout, "{} twice", case.display());
+        assert_eq!(render(&case, &[]).0, stdout, "{} twice", case.display());
     }
 }
 
@@ -34,7 +27,7 @@ fn every_case_renders_what_is_on_disk() {
 #[test]
 fn what_is_rendered_is_wired_already() {
     for case in cases("render") {
-        let (first, ..) = render(&case, "input.yaml", &[]);
+        let (first, ..) = render(&case, &[]);
         let input = support::read(&case.join("input.yaml")).replace("\r\n", "\n");
         let clusters = input.split("\n---\n").filter(|document| document.contains("kind: HostedCluster"));
         let input = clusters.chain([first.as_str()]).collect::<Vec<_>>().join("\n---\n");
@@ -58,8 +51,8 @@ fn what_is_rendered_is_wired_already() {
 #[test]
 fn json_says_the_same_as_yaml() {
     for case in cases("render") {
-        let (yaml, words, _) = render(&case, "input.yaml", &[]);
-        let (json, findings, exit) = render(&case, "input.yaml", &["-o", "json"]);
+        let (yaml, words, _) = render(&case, &[]);
+        let (json, findings, exit) = render(&case, &["-o", "json"]);
         let list: serde_json::Value = serde_json::from_str(&json).expect("a List");
         assert_eq!(list["kind"], "List");
         let from_yaml: Vec<serde_json::Value> =

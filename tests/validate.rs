@@ -6,17 +6,10 @@ mod support;
 
 use std::path::Path;
 
-use support::{arguments, cases, expected_exit, golden, hcp_identity, text};
+use support::{cases, expected_exit, golden, hcp_identity, run_case};
 
 fn validate(case: &Path, more: &[&str]) -> (String, String, i32) {
-    let output = hcp_identity()
-        .current_dir(case)
-        .args(["validate", "-f", "input.yaml"])
-        .args(arguments(case))
-        .args(more)
-        .output()
-        .expect("it starts");
-    (text(output.stdout), text(output.stderr), output.status.code().expect("it exits"))
+    run_case("validate", case, more)
 }
 
 #[test]

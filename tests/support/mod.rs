@@ -79,6 +79,14 @@ pub fn arguments(case: &Path) -> Vec<String> {
     read(&case.join("arguments")).lines().map(str::to_owned).collect()
 }
 
+/// Runs a command over the input of a case, in its folder: stdout, stderr, exit code.
+pub fn run_case(command: &str, case: &Path, more: &[&str]) -> (String, String, i32) {
+    let mut program = hcp_identity();
+    program.current_dir(case).args([command, "-f", "input.yaml"]).args(arguments(case)).args(more);
+    let output = program.output().expect("it starts");
+    (text(output.stdout), text(output.stderr), output.status.code().expect("it exits"))
+}
+
 pub fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).expect("output is UTF-8")
 }
