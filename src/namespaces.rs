@@ -56,23 +56,17 @@ impl<T> Namespaces<T> {
         self.clusters.append(&mut other.clusters);
     }
 
-    /// Sorted by control plane namespace, without those that share one; a finding on each of these.
-    #[must_use]
-    pub fn settle(self, findings: &mut dyn FnMut(Finding)) -> Vec<Cluster<T>> {
+    /// Sorted by control plane namespace. Those that share one are each a finding, and `refuse` is told to.
+    pub fn settle(self, refuse: impl Fn(&mut T), findings: &mut dyn FnMut(Finding)) -> Vec<Cluster<T>> {
         let mut clusters = self.clusters;
         clusters.sort_by(|a, b| a.order().cmp(&b.order()));
-        let mut alone = Vec::with_capacity(clusters.len());
-        for group in clusters.chunk_by(|a, b| a.namespace == b.namespace) {
-            alone.extend(group.iter().map(|_| group.len() == 1));
+        for group in clusters.chunk_by_mut(|a, b| a.namespace == b.namespace).filter(|group| group.len() > 1) {
             // Each names its neighbour: of many, all are named.
             for (index, cluster) in group.iter().enumerate() {
-                if let Some(other) = group.get(if index == 0 { 1 } else { index - 1 }) {
-                    findings(cluster.collision(other));
-                }
+                findings(cluster.collision(&group[if index == 0 { 1 } else { index - 1 }]));
             }
+            group.iter_mut().for_each(|cluster| refuse(&mut cluster.kept));
         }
-        let mut alone = alone.into_iter();
-        clusters.retain(|_| alone.next() == Some(true));
         clusters
     }
 }

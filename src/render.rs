@@ -127,7 +127,7 @@ impl<'f> Renderer<'f> {
     /// What `emit` fails with.
     pub fn finish(self, emit: &mut dyn FnMut(&Rendered) -> io::Result<()>) -> io::Result<Summary> {
         let Self { options, findings, clusters, mut workloads, mut summary, .. } = self;
-        let clusters = clusters.settle(findings);
+        let clusters = clusters.settle(|kept| *kept = Kept::Refused, findings);
         for cluster in &clusters {
             let Some(plan) = unpack_plan(cluster, &options)? else { continue };
             for class in plan.provider_classes() {

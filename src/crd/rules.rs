@@ -29,9 +29,12 @@ pub(super) fn workload_identities_union(fields: &Fields, path: &FieldPath) -> Op
     member_follows_type(fields, path, "azureAuthenticationConfigType", "WorkloadIdentities", "workloadIdentities")
 }
 
-pub(super) fn private_union(fields: &Fields, path: &FieldPath) -> Option<Problem> {
+pub(super) fn private_link_union(fields: &Fields, path: &FieldPath) -> Option<Problem> {
     member_follows_type(fields, path, "type", "PrivateLink", "privateLink")
-        .or_else(|| member_follows_type(fields, path, "type", "Swift", "swift"))
+}
+
+pub(super) fn swift_union(fields: &Fields, path: &FieldPath) -> Option<Problem> {
+    member_follows_type(fields, path, "type", "Swift", "swift")
 }
 
 pub(super) fn registry_credentials_union(fields: &Fields, path: &FieldPath) -> Option<Problem> {

@@ -78,7 +78,7 @@ static PRIVATE: Object = with_rules(
         optional("privateLink", Schema::Object(&PRIVATE_LINK)),
         optional("swift", Schema::Object(&SWIFT)),
     ],
-    &[rules::private_union],
+    &[rules::private_link_union, rules::swift_union],
 );
 
 static PRIVATE_LINK: Object = Object {

@@ -177,6 +177,9 @@ fn private_connectivity_follows_topology_and_type() {
         }
     };
     accepts(private(json!({"type": "Swift", "swift": {"podNetworkInstance": "x"}})));
+    let other_member = json!({"type": "Swift", "privateLink": {"natSubnetID": "x"}});
+    let both: Vec<_> = verdict(hosted_cluster(), private(other_member)).into_iter().map(|(reason, _)| reason).collect();
+    assert_eq!(both, [Reason::UnionMismatch, Reason::UnionMismatch]);
     refuses(private(json!({"type": "Swift"})), Reason::UnionMismatch, "private.swift");
     for link in [json!({}), json!({"unknown": 1})] {
         refuses(private(json!({"type": "PrivateLink", "privateLink": link})), Reason::TooFewProperties, "privateLink");
