@@ -188,7 +188,7 @@ fn wrong_type(value: &Value, wanted: &str, path: &FieldPath) -> Problem {
         Value::Object(_) => "an object",
     };
     let remedy = match value {
-        Value::Bool(_) | Value::Number(_) if wanted == "a string" => "quote the value",
+        Value::Bool(_) | Value::Number(_) if wanted == "a string" => "quote it as it stands there",
         _ => "correct it",
     };
     let message = format!("is {found}, and must be {wanted}");
