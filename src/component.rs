@@ -61,8 +61,17 @@ pub struct Component {
     pub left_out: fn(&HostedCluster) -> Option<LeftOut>,
     /// Whether Cluster API signs in as it, through an AzureClusterIdentity.
     pub azure_cluster_identity: bool,
+    /// Where its pod reads the path of its credential, if not in its own pod spec.
+    pub cloud_config: Option<CloudConfig>,
     /// The pods that get something. The first one mounts the credential; the others follow from it.
     pub pods: &'static [Pod],
+}
+
+/// A Secret of HyperShift's that tells a pod where its credential is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct CloudConfig {
+    pub secret: &'static str,
+    pub key: &'static str,
 }
 
 /// Why a component gets no class.
@@ -143,6 +152,7 @@ pub static COMPONENTS: [Component; 9] = [
         identity: |cluster| control_plane(cluster).map(|identities| &identities.cloud_provider),
         left_out: never,
         azure_cluster_identity: false,
+        cloud_config: Some(CloudConfig { secret: "azure-cloud-config", key: "cloud.conf" }),
         pods: &[Pod {
             app: "cloud-controller-manager",
             containers: &[required("cloud-controller-manager")],
@@ -157,6 +167,7 @@ pub static COMPONENTS: [Component; 9] = [
         identity: |cluster| control_plane(cluster).map(|identities| &identities.control_plane_operator),
         left_out: never,
         azure_cluster_identity: false,
+        cloud_config: None,
         pods: &[Pod {
             app: "control-plane-operator",
             containers: &[required("control-plane-operator")],
@@ -180,6 +191,7 @@ pub static COMPONENTS: [Component; 9] = [
             })
         },
         azure_cluster_identity: true,
+        cloud_config: None,
         pods: &[Pod {
             app: "capi-provider-controller-manager",
             containers: &[required("manager")],
@@ -200,6 +212,7 @@ pub static COMPONENTS: [Component; 9] = [
             )
         },
         azure_cluster_identity: false,
+        cloud_config: None,
         pods: &[Pod {
             app: "ingress-operator",
             containers: &[required("ingress-operator")],
@@ -214,6 +227,7 @@ pub static COMPONENTS: [Component; 9] = [
         identity: |cluster| control_plane(cluster).map(|identities| &identities.network),
         left_out: never,
         azure_cluster_identity: false,
+        cloud_config: None,
         pods: &[
             Pod {
                 app: "cloud-network-config-controller",
@@ -240,6 +254,7 @@ pub static COMPONENTS: [Component; 9] = [
         identity: |cluster| control_plane(cluster).map(|identities| &identities.disk),
         left_out: never,
         azure_cluster_identity: false,
+        cloud_config: Some(CloudConfig { secret: "azure-disk-csi-config", key: "cloud.conf" }),
         pods: &[
             Pod {
                 app: "azure-disk-csi-driver-controller",
@@ -263,6 +278,7 @@ pub static COMPONENTS: [Component; 9] = [
         identity: |cluster| control_plane(cluster).map(|identities| &identities.file),
         left_out: never,
         azure_cluster_identity: false,
+        cloud_config: Some(CloudConfig { secret: "azure-file-csi-config", key: "cloud.conf" }),
         pods: &[
             Pod {
                 app: "azure-file-csi-driver-controller",
@@ -297,6 +313,7 @@ pub static COMPONENTS: [Component; 9] = [
             capability_disabled(cluster, "ImageRegistry", DISABLED).or((!named).then_some(UNNAMED))
         },
         azure_cluster_identity: false,
+        cloud_config: None,
         pods: &[Pod {
             app: "cluster-image-registry-operator",
             containers: &[required("cluster-image-registry-operator")],
@@ -311,6 +328,7 @@ pub static COMPONENTS: [Component; 9] = [
         identity: |cluster| control_plane(cluster).and(azure_kms(cluster)).and_then(|kms| kms.kms.as_ref()),
         left_out: kms_left_out,
         azure_cluster_identity: false,
+        cloud_config: Some(CloudConfig { secret: "azure-kms-config", key: "cloud.conf" }),
         pods: &[
             Pod {
                 app: "kube-apiserver",

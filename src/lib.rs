@@ -7,15 +7,21 @@
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod component;
+pub mod condition;
 pub mod crd;
+pub mod diff;
 pub mod finding;
 pub mod input;
+pub mod ledger;
 pub mod manifest;
 pub mod names;
 pub mod namespaces;
+pub mod observed;
+pub mod pause;
 pub mod plan;
 pub mod render;
 pub mod settings;
+pub mod status;
 #[cfg(test)]
 mod testing;
 pub mod validate;

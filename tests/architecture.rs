@@ -42,7 +42,7 @@ fn production_code(file: &Path) -> String {
 }
 
 /// Each module and what it may use of the others: arrows go one way.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 18] = [
     ("finding", &[]),
     ("names", &[]),
     ("component", &["finding"]),
@@ -50,6 +50,12 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("manifest", &["finding"]),
     ("crd", &["finding", "names"]),
     ("plan", &["component", "finding", "names", "settings"]),
+    ("condition", &[]),
+    ("ledger", &[]),
+    ("observed", &["component", "finding", "plan"]),
+    ("diff", &["component", "condition", "finding", "ledger", "observed", "plan", "settings"]),
+    ("pause", &["condition", "diff", "observed", "settings"]),
+    ("status", &["component", "condition", "diff", "finding", "observed", "plan"]),
     ("input", &["crd", "finding", "manifest", "plan"]),
     ("namespaces", &["finding", "input", "manifest", "names"]),
     ("render", &["component", "finding", "input", "manifest", "namespaces", "plan", "settings"]),

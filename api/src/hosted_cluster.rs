@@ -15,6 +15,8 @@ pub mod annotations {
     pub const DISABLE_MACHINE_MANAGEMENT: &str = "hypershift.openshift.io/disable-machine-management";
     /// On what belongs to a HostedCluster: `<namespace>/<name>` of it.
     pub const CLUSTER: &str = "hypershift.openshift.io/cluster";
+    /// On a HostedCluster: the operator, of several, that it is for.
+    pub const SCOPE: &str = "hypershift.openshift.io/scope";
 }
 
 /// A HostedCluster, read-only: writing one does not compile.
@@ -68,6 +70,8 @@ pub struct HostedClusterSpec {
     pub platform: Platform,
     pub capabilities: Capabilities,
     pub secret_encryption: Option<SecretEncryption>,
+    /// A boolean or an RFC 3339 time, as text.
+    pub paused_until: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]

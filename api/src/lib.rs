@@ -5,7 +5,9 @@
 //! client call that writes one can compile.
 
 pub mod azure_cluster_identity;
+pub mod control_plane_identity;
 pub mod hosted_cluster;
+pub mod pod_status;
 pub mod secret_provider_class;
 
 /// Implements `kube_core::Resource` for a namespaced custom resource whose coordinates are known at compile time.
@@ -74,7 +76,8 @@ mod tests {
     use kube_core::Resource;
 
     use super::{
-        azure_cluster_identity::AzureClusterIdentity, hosted_cluster::HostedCluster,
+        azure_cluster_identity::AzureClusterIdentity, control_plane_identity::ControlPlaneIdentity,
+        hosted_cluster::HostedCluster, pod_status::SecretProviderClassPodStatus,
         secret_provider_class::SecretProviderClass,
     };
 
@@ -108,6 +111,24 @@ mod tests {
         assert_eq!(
             coordinates::<AzureClusterIdentity>(),
             ["infrastructure.cluster.x-k8s.io", "v1beta1", "AzureClusterIdentity", "azureclusteridentities"]
+        );
+    }
+
+    /// The plural ends in "es"; without these the daemon knows of no mount.
+    #[test]
+    fn pod_statuses_are_where_the_csi_driver_writes_them() {
+        assert_eq!(
+            coordinates::<SecretProviderClassPodStatus>(),
+            ["secrets-store.csi.x-k8s.io", "v1", "SecretProviderClassPodStatus", "secretproviderclasspodstatuses"]
+        );
+    }
+
+    #[test]
+    fn our_own_kind_is_where_the_crd_puts_it() {
+        let [group, version, kind, plural] = coordinates::<ControlPlaneIdentity>();
+        assert_eq!(
+            format!("{plural}.{group} {version} {kind}"),
+            "controlplaneidentities.hcpidentity.dev v1alpha1 ControlPlaneIdentity"
         );
     }
 

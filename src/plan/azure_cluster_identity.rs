@@ -7,7 +7,6 @@ use hcp_identity_api::azure_cluster_identity::{
 };
 
 use super::{Plan, identities::Identity, provider_class::metadata};
-use crate::component::Component;
 
 pub(super) fn azure_cluster_identity(plan: &Plan, identity: &Identity, cloud: CloudType) -> AzureClusterIdentity {
     let identities = plan.identities();
@@ -19,15 +18,7 @@ pub(super) fn azure_cluster_identity(plan: &Plan, identity: &Identity, cloud: Cl
             tenant_id: identities.azure_tenant.to_string(),
             identity_type: IdentityType::UserAssignedIdentityCredential,
             user_assigned_identity_credentials_cloud_type: cloud,
-            user_assigned_identity_credentials_path: credential_path(plan, identity),
+            user_assigned_identity_credentials_path: plan.credential_path(identity.component),
         },
     }
-}
-
-/// Where the pod of a component finds its credential.
-fn credential_path(plan: &Plan, identity: &Identity) -> String {
-    let component = Component::of(identity.component);
-    let pods = plan.settings().pods(component);
-    let mount_path = pods.into_iter().find_map(|pod| pod.mount).map(|mount| mount.path).unwrap_or_default();
-    format!("{mount_path}/{}", identity.secret)
 }

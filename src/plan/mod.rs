@@ -19,9 +19,13 @@ use hcp_identity_api::{
 
 pub use identities::{ClusterName, Identities, Identity};
 pub use provider_class::MANAGED_BY;
-pub use wiring::{Addition, Template, Wired, consumer_apps};
+pub use wiring::{Addition, Element, Template, Wired, consumer_apps};
 
-use crate::{component::Component, finding::Problem, settings::Settings};
+use crate::{
+    component::{Component, Id},
+    finding::Problem,
+    settings::Settings,
+};
 
 /// What the cluster should contain for one HostedCluster.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,6 +89,17 @@ impl Plan {
         let identity = self.identities.named.iter().find(signs_in)?;
         let cloud = self.identities.capz_cloud.filter(|_| !self.identities.azure_tenant.is_empty())?;
         Some(azure_cluster_identity::azure_cluster_identity(self, identity, cloud))
+    }
+
+    /// Where the pod of a component finds its credential; empty for a component that the HostedCluster does not name.
+    #[must_use]
+    pub fn credential_path(&self, id: Id) -> String {
+        let Some(identity) = self.identities.named.iter().find(|identity| identity.component == id) else {
+            return String::new();
+        };
+        let pods = self.settings.pods(Component::of(id));
+        let mount_path = pods.into_iter().find_map(|pod| pod.mount).map(|mount| mount.path).unwrap_or_default();
+        format!("{mount_path}/{}", identity.secret)
     }
 
     /// Wires a pod template of the control plane namespace.

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Plan, identities::Identity};
 use crate::{
-    component::{COMPONENTS, Component, EnvValue, Presence},
+    component::{COMPONENTS, Component, EnvValue, Id, Presence},
     finding::{FieldPath, Problem, Reason},
     settings::{Mount, Pod, Settings},
 };
@@ -32,9 +32,15 @@ pub enum Wired {
     Missing(Vec<Addition>),
 }
 
-/// One element to append to one list of the pod spec.
+/// One element to append to one list of the pod spec, and the component that needs it.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Addition {
+pub struct Addition {
+    pub component: Id,
+    pub element: Element,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Element {
     Volume(Value),
     Mount { container: usize, mount: Value },
     Env { container: usize, env: Value },
@@ -43,12 +49,12 @@ pub enum Addition {
 impl Addition {
     /// Appends it to the pod spec that it was computed for, making the list where there is none.
     pub fn apply(&self, spec: &mut Value) {
-        let (owner, list, value) = match self {
-            Self::Volume(volume) => (Some(spec), "volumes", volume),
-            Self::Mount { container, mount } => {
+        let (owner, list, value) = match &self.element {
+            Element::Volume(volume) => (Some(spec), "volumes", volume),
+            Element::Mount { container, mount } => {
                 (spec.pointer_mut(&format!("/containers/{container}")), "volumeMounts", mount)
             }
-            Self::Env { container, env } => (spec.pointer_mut(&format!("/containers/{container}")), "env", env),
+            Element::Env { container, env } => (spec.pointer_mut(&format!("/containers/{container}")), "env", env),
         };
         let Some(Value::Object(owner)) = owner else { return };
         match owner.get_mut(list) {
@@ -176,6 +182,10 @@ impl<'t> Wiring<'t> {
         }
     }
 
+    fn need(&mut self, component: &Component, element: Element) {
+        self.additions.push(Addition { component: component.id, element });
+    }
+
     /// The containers of the row that this pod has. A required one that it has not is a problem.
     fn containers_of(&mut self, component: &Component, pod: &Pod<'_>) -> Vec<usize> {
         let mut indexes = Vec::new();
@@ -215,7 +225,7 @@ impl<'t> Wiring<'t> {
             },
         }));
         let Some(index) = self.volumes.iter().position(|volume| text(volume, "name") == mount.volume) else {
-            self.additions.push(Addition::Volume(Value::Object(ours.clone())));
+            self.need(component, Element::Volume(Value::Object(ours.clone())));
             self.volumes.push(Cow::Owned(ours));
             return;
         };
@@ -239,8 +249,9 @@ impl<'t> Wiring<'t> {
             .collect();
         if here.is_empty() {
             let ours = object(json!({"name": mount.volume, "mountPath": mount.path, "readOnly": true}));
-            self.additions.push(Addition::Mount { container, mount: Value::Object(ours.clone()) });
-            view.mounts.push(Cow::Owned(ours));
+            view.mounts.push(Cow::Owned(ours.clone()));
+            let element = Element::Mount { container, mount: Value::Object(ours) };
+            self.additions.push(Addition { component: component.id, element });
         }
         for index in here {
             let there = &view.mounts[index];
@@ -282,8 +293,8 @@ impl<'t> Wiring<'t> {
         }
         if !found {
             let ours = object(json!({"name": name, "value": value}));
-            self.additions.push(Addition::Env { container, env: Value::Object(ours.clone()) });
-            view.env.push(Cow::Owned(ours));
+            view.env.push(Cow::Owned(ours.clone()));
+            self.need(component, Element::Env { container, env: Value::Object(ours) });
         }
     }
 }

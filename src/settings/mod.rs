@@ -1,5 +1,8 @@
 //! What a person decides, as data: read from a file, an environment and flags elsewhere, checked here.
 
+pub mod daemon;
+mod selector;
+
 use std::collections::{BTreeMap, HashMap};
 
 use serde::Deserialize;
@@ -33,13 +36,20 @@ pub struct Override {
 }
 
 /// The settings file. Every key is optional; an unknown one is an error, because a misspelt setting is worse than none.
+/// Flags and environment of the daemon make another one of these, which is laid over it.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct SettingsFile {
     #[serde(rename = "keyVaultUserClientID")]
     pub key_vault_user_client_id: Option<String>,
+    pub mode: Option<daemon::Mode>,
+    pub pod_patch: Option<daemon::PodPatch>,
+    pub azure_cluster_identity: Option<daemon::AzureClusterIdentityWriting>,
     pub secret_provider_class: ClassSettings,
     pub components: BTreeMap<Id, Override>,
+    pub selection: daemon::SelectionFile,
+    pub listen: daemon::ListenFile,
+    pub log_level: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
@@ -120,6 +130,10 @@ pub enum SettingsError {
     EmptyParameter,
     #[error("components.{component}.{field} is {value:?}: {rule}")]
     InvalidOverride { component: Id, field: &'static str, value: String, rule: &'static str },
+    #[error("selection.labelSelector {value:?} is no label selector: {why}")]
+    InvalidLabelSelector { value: String, why: String },
+    #[error("{key} is {value:?}: it must be an address and a port, such as 0.0.0.0:8080 or :8080")]
+    InvalidAddress { key: &'static str, value: String },
     #[error(
         "components.{component} and {other} would both put {what} into the container {container} of the pod with app={app}; change one of the two"
     )]

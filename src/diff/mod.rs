@@ -1,0 +1,299 @@
+//! What to do next: a plan against what is there.
+//!
+//! Pure. One pass over all components gives the writes that are allowed now, in their order, and the state of each
+//! component. Provider classes come first; a workload is wired once its classes have been seen on the server, all of
+//! them at once. Nothing is forced: what somebody else has written otherwise is reported with their name.
+
+mod classes;
+mod workloads;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
+
+use hcp_identity_api::{azure_cluster_identity::AzureClusterIdentity, secret_provider_class::SecretProviderClass};
+use serde_json::Value;
+
+use crate::{
+    component::{Component, Id},
+    condition::Reason,
+    ledger::{Ledger, Patience, Verdict},
+    observed::{Kind, ObjectKey, Observed, Version},
+    plan::{Identity, Plan},
+    settings::daemon::{AzureClusterIdentityWriting, PodPatch},
+};
+
+/// One write. Each that changes an object names the version that it was planned from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    ApplyClass {
+        class: Box<SecretProviderClass>,
+        planned_from: Option<Version>,
+    },
+    DeleteClass {
+        name: &'static str,
+        planned_from: Version,
+    },
+    ApplyCapzIdentity {
+        identity: Box<AzureClusterIdentity>,
+        planned_from: Option<Version>,
+    },
+    /// `template` is the part of the pod template's spec that is to be ours, whole.
+    ApplyWorkload {
+        name: Box<str>,
+        planned_from: Version,
+        template: Value,
+        adds: usize,
+        removes: usize,
+    },
+}
+
+impl Change {
+    #[must_use]
+    pub fn key(&self) -> ObjectKey {
+        let named = |kind, name: Option<&String>| ObjectKey {
+            kind,
+            name: name.map(|name| name.as_str().into()).unwrap_or_default(),
+        };
+        match self {
+            Self::ApplyClass { class, .. } => named(Kind::SecretProviderClass, class.metadata.name.as_ref()),
+            Self::DeleteClass { name, .. } => ObjectKey { kind: Kind::SecretProviderClass, name: (*name).into() },
+            Self::ApplyCapzIdentity { identity, .. } => {
+                named(Kind::AzureClusterIdentity, identity.metadata.name.as_ref())
+            }
+            Self::ApplyWorkload { name, .. } => ObjectKey { kind: Kind::Deployment, name: name.clone() },
+        }
+    }
+
+    /// What the ledger knows the object by: a workload made anew under its name is another one, a class is not.
+    #[must_use]
+    pub fn ledger_key(&self) -> LedgerKey {
+        let life = match self {
+            Self::ApplyWorkload { planned_from, .. } => planned_from.uid.clone(),
+            _ => Box::default(),
+        };
+        LedgerKey { object: self.key(), life }
+    }
+
+    /// A number that two changes to one object have in common if they want the same.
+    #[must_use]
+    pub fn content(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        match self {
+            Self::ApplyClass { class, .. } => class.spec.parameters.hash(&mut hasher),
+            Self::DeleteClass { .. } => "deleted".hash(&mut hasher),
+            Self::ApplyCapzIdentity { identity, .. } => format!("{:?}", identity.spec).hash(&mut hasher),
+            Self::ApplyWorkload { template, .. } => template.to_string().hash(&mut hasher),
+        }
+        hasher.finish()
+    }
+}
+
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct LedgerKey {
+    pub object: ObjectKey,
+    /// The uid of a workload.
+    pub life: Box<str>,
+}
+
+/// Whether writes to the objects of a HostedCluster are wanted now, and if not, why.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Permission {
+    Write,
+    /// [`Reason::Paused`], [`Reason::Observing`] or [`Reason::Deleting`].
+    Not(Reason),
+}
+
+/// What a pass is told beside the plan and what is there.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances {
+    pub permission: Permission,
+    pub pod_patch: PodPatch,
+    pub capz: AzureClusterIdentityWriting,
+    /// On a clock that only goes forward.
+    pub now: Duration,
+}
+
+/// The outcome of a pass.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Difference {
+    pub changes: Vec<Change>,
+    /// One per identity that the HostedCluster names, in the order of the table.
+    pub components: Vec<ComponentState>,
+    /// Something has to be seen or written before this is whole.
+    pub waiting: bool,
+}
+
+/// The state of one component.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ComponentState {
+    pub id: Id,
+    pub reason: Reason,
+    pub message: String,
+    pub wired: bool,
+    pub pods: usize,
+    pub mounted_pods: usize,
+    pub mounted_versions: Vec<Box<str>>,
+    pub contested: Vec<(ObjectKey, Box<str>)>,
+}
+
+/// What a part of the pass says about a component.
+type Said = (Reason, String);
+
+/// The notes of one pass: who is in which state, and what is to be written.
+struct Pass<'p> {
+    plan: &'p Plan,
+    observed: &'p Observed,
+    now: Circumstances,
+    ledger: &'p mut Ledger<LedgerKey>,
+    said: BTreeMap<Id, Vec<Said>>,
+    contested: BTreeMap<Id, Vec<(ObjectKey, Box<str>)>>,
+    wired: BTreeMap<Id, bool>,
+    changes: Vec<Change>,
+    waiting: bool,
+}
+
+/// Compares a plan with what is there.
+///
+/// # Guarantees
+/// - No change where what is there is as planned, however it came to be.
+/// - No change to a field that somebody else owns, and none at all without permission.
+/// - A workload is given a component only if its class is on the server as planned.
+/// - A class that a live pod mounts is never deleted; one that others write to neither.
+pub fn diff(plan: &Plan, observed: &Observed, now: Circumstances, ledger: &mut Ledger<LedgerKey>) -> Difference {
+    let (said, contested, wired) = Default::default();
+    let mut pass = Pass { plan, observed, now, ledger, said, contested, wired, changes: Vec::new(), waiting: false };
+    let classes = pass.classes();
+    pass.capz_identity();
+    pass.workloads(&classes);
+    pass.obsolete_classes();
+    for (id, state) in classes {
+        // Pods that mount what is not as planned are not wired as planned.
+        let wired = state == classes::ClassState::Ready && pass.wired.get(&id) == Some(&true);
+        pass.wired.insert(id, wired);
+    }
+    let components = plan.identities().named.iter().map(|identity| pass.component(identity)).collect();
+    Difference { changes: pass.changes, components, waiting: pass.waiting }
+}
+
+/// What becomes of a change that is wanted.
+#[derive(Clone, Debug, PartialEq)]
+enum Fate {
+    Written,
+    /// The watch has not shown our last write to this object.
+    Unseen,
+    Forbidden(Reason),
+    Contested(Box<str>),
+}
+
+impl Pass<'_> {
+    fn say(&mut self, component: Id, reason: Reason, message: impl Into<String>) {
+        self.said.entry(component).or_default().push((reason, message.into()));
+    }
+
+    /// Puts a wanted change on the list, if it may be written.
+    fn want(&mut self, change: Change, patience: Patience, last_writer: &str) -> Fate {
+        let key = change.key();
+        if self.observed.unseen(key.kind, &key.name) {
+            self.waiting = true;
+            return Fate::Unseen;
+        }
+        if let Permission::Not(reason) = self.now.permission {
+            return Fate::Forbidden(reason);
+        }
+        match self.ledger.judge(&change.ledger_key(), change.content(), patience, self.now.now, last_writer) {
+            Verdict::Contested { manager } => Fate::Contested(manager),
+            Verdict::Write => {
+                self.waiting = true;
+                self.changes.push(change);
+                Fate::Written
+            }
+        }
+    }
+
+    /// Says what the fate of a change means for a component.
+    fn say_fate(&mut self, component: Id, fate: &Fate, object: &ObjectKey, what: &str) {
+        match fate {
+            Fate::Written => self.say(component, Reason::Applying, format!("{object}: {what}")),
+            Fate::Unseen => {
+                self.say(component, Reason::Applying, format!("{object}: waiting to see what was written"));
+            }
+            Fate::Forbidden(reason) => {
+                self.say(component, *reason, format!("{object}: {what}, and nothing is written: {}", why(*reason)));
+            }
+            Fate::Contested(manager) => {
+                let message = format!(
+                    "{object} was written and taken back by {manager} too often; hcp-identity has stopped writing it. Let \
+                     one of the two write it (podPatch: none, or mode: observe), then set the annotation \
+                     hcpidentity.dev/recheck on the HostedCluster to a new value"
+                );
+                self.contested.entry(component).or_default().push((object.clone(), manager.clone()));
+                self.say(component, Reason::Contested, message);
+            }
+        }
+    }
+
+    fn component(&mut self, identity: &Identity) -> ComponentState {
+        let id = identity.component;
+        let wired = self.wired.get(&id).copied().unwrap_or_default();
+        let (pods, mounted_pods, mounted_versions) = self.mounts(id, wired);
+        let mut said = self.said.remove(&id).unwrap_or_default();
+        said.sort_by_key(|(reason, _)| *reason);
+        let reason = said.first().map_or(Reason::Ready, |(reason, _)| *reason);
+        let mut messages: Vec<String> = said.into_iter().map(|(_, message)| message).collect();
+        messages.dedup();
+        let contested = self.contested.remove(&id).unwrap_or_default();
+        let message = messages.join("; ");
+        ComponentState { id, reason, message, wired, pods, mounted_pods, mounted_versions, contested }
+    }
+
+    /// Pods with the component's volume, those of them with a credential in it, and which versions those have.
+    fn mounts(&mut self, id: Id, wired: bool) -> (usize, usize, Vec<Box<str>>) {
+        let observed = self.observed;
+        let pods: Vec<_> = observed.mounting(id).collect();
+        let of = |pod: &str| observed.mounted.iter().find(|mounted| mounted.component == id && &*mounted.pod == pod);
+        let statuses: Vec<_> = pods.iter().map(|pod| (pod, of(&pod.name).filter(|mounted| mounted.mounted))).collect();
+        let mut versions: Vec<_> =
+            statuses.iter().flat_map(|(_, status)| status.iter().flat_map(|s| s.versions.clone())).collect();
+        versions.sort();
+        versions.dedup();
+        let mounted = statuses.iter().filter(|(_, status)| status.is_some()).count();
+        let empty: Vec<_> = statuses.iter().filter(|(_, status)| status.is_none()).map(|(pod, _)| &*pod.name).collect();
+        if !observed.driver_installed {
+        } else if pods.is_empty() && wired {
+            self.say(
+                id,
+                Reason::WaitingForPod,
+                "no pod has the volume yet; `kubectl get pods` in the control plane namespace",
+            );
+        } else if !empty.is_empty() {
+            let message = format!(
+                "the CSI driver reports no mount for the volume of {}; `kubectl describe pod {}` shows why",
+                empty.join(", "),
+                empty[0]
+            );
+            self.say(id, Reason::EmptyMount, message);
+        }
+        (pods.len(), mounted, versions)
+    }
+}
+
+/// Why nothing is written, in words.
+fn why(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Paused => "spec.pausedUntil of the HostedCluster is in force",
+        Reason::Observing => "mode is observe, in the settings or in the annotation hcpidentity.dev/mode",
+        Reason::Deleting => "the HostedCluster is being deleted",
+        _ => "it is not wanted",
+    }
+}
+
+/// The pods' labels `app` of a component's row, the mounting one first.
+fn apps(plan: &Plan, id: Id) -> Vec<String> {
+    plan.settings().pods(Component::of(id)).into_iter().map(|pod| pod.app.to_owned()).collect()
+}

@@ -1,0 +1,246 @@
+//! What the daemon is told beyond a plan's settings: whether and how it writes, and which HostedClusters are its own.
+
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+
+use kube_core::{Selector, SelectorExt as _};
+use serde::Deserialize;
+
+use super::{Settings, SettingsError, SettingsFile, selector};
+
+/// Whether anything but our own status, events and Lease is written.
+#[derive(Clone, Copy, Debug, Default, Deserialize, strum::EnumString, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum Mode {
+    #[default]
+    Enforce,
+    Observe,
+}
+
+/// How pods come to their wiring.
+#[derive(Clone, Copy, Debug, Default, Deserialize, strum::EnumString, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum PodPatch {
+    /// On the Deployments: where no operator of HyperShift's writes them.
+    #[default]
+    Workload,
+    /// Not by us.
+    None,
+}
+
+/// Whether the AzureClusterIdentity of each HostedCluster is written.
+#[derive(Clone, Copy, Debug, Default, Deserialize, strum::EnumString, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum AzureClusterIdentityWriting {
+    #[default]
+    None,
+    Apply,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct SelectionFile {
+    pub namespaces: Option<Vec<String>>,
+    pub label_selector: Option<String>,
+    pub scope: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct ListenFile {
+    pub metrics: Option<String>,
+    pub health: Option<String>,
+}
+
+/// The daemon's settings, checked.
+#[derive(Clone, Debug)]
+pub struct DaemonSettings {
+    /// What `plan` is told; absent where nobody has said who reads the vault. The daemon runs and says so.
+    pub wiring: Option<Arc<Settings>>,
+    pub mode: Mode,
+    pub pod_patch: PodPatch,
+    pub azure_cluster_identity: AzureClusterIdentityWriting,
+    pub selection: Selection,
+    /// Only read at the start, like the log's form.
+    pub listen: Listen,
+    /// A filter of `tracing`: a level, or `target=level` and so on.
+    pub log_level: String,
+}
+
+/// Which HostedClusters are the daemon's.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Empty: all.
+    pub namespaces: Vec<String>,
+    pub labels: Option<Selector>,
+    /// Absent: all; empty: those without the annotation; otherwise those with exactly this value, as HyperShift does.
+    pub scope: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Listen {
+    pub metrics: SocketAddr,
+    pub health: SocketAddr,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self { metrics: ([0, 0, 0, 0], 8080).into(), health: ([0, 0, 0, 0], 8081).into() }
+    }
+}
+
+impl Selection {
+    #[must_use]
+    pub fn selects(&self, namespace: &str, labels: &BTreeMap<String, String>, scope: Option<&str>) -> bool {
+        (self.namespaces.is_empty() || self.namespaces.iter().any(|wanted| wanted == namespace))
+            && self.labels.as_ref().is_none_or(|selector| selector.matches(labels))
+            && self.scope.as_deref().is_none_or(|wanted| wanted == scope.unwrap_or_default())
+    }
+}
+
+impl SettingsFile {
+    /// What is set here, and the rest of what is set below: flags over a file.
+    #[must_use]
+    pub fn over(mut self, below: Self) -> Self {
+        let mut components = below.components;
+        components.append(&mut self.components);
+        let mut extra_parameters = below.secret_provider_class.extra_parameters;
+        extra_parameters.append(&mut self.secret_provider_class.extra_parameters);
+        Self {
+            key_vault_user_client_id: self.key_vault_user_client_id.or(below.key_vault_user_client_id),
+            mode: self.mode.or(below.mode),
+            pod_patch: self.pod_patch.or(below.pod_patch),
+            azure_cluster_identity: self.azure_cluster_identity.or(below.azure_cluster_identity),
+            secret_provider_class: super::ClassSettings { extra_parameters },
+            components,
+            selection: SelectionFile {
+                namespaces: self.selection.namespaces.or(below.selection.namespaces),
+                label_selector: self.selection.label_selector.or(below.selection.label_selector),
+                scope: self.selection.scope.or(below.selection.scope),
+            },
+            listen: ListenFile {
+                metrics: self.listen.metrics.or(below.listen.metrics),
+                health: self.listen.health.or(below.listen.health),
+            },
+            log_level: self.log_level.or(below.log_level),
+        }
+    }
+}
+
+impl DaemonSettings {
+    /// Checks what flags, environment and file have given together.
+    ///
+    /// # Errors
+    /// Everything that is wrong. A missing key vault user is not: that is a state of the daemon.
+    pub fn new(file: SettingsFile) -> Result<Self, Vec<SettingsError>> {
+        let mut errors = Vec::new();
+        let mut keep = |result: Result<_, SettingsError>| result.map_err(|error| errors.push(error)).ok();
+        let default = Listen::default();
+        let metrics = address("listen.metrics", file.listen.metrics.as_deref(), default.metrics);
+        let health = address("listen.health", file.listen.health.as_deref(), default.health);
+        let listen = (keep(metrics), keep(health));
+        let labels = match file.selection.label_selector.as_deref() {
+            None | Some("") => None,
+            Some(text) => match selector::parse(text) {
+                Ok(selector) => Some(selector),
+                Err(error) => {
+                    errors.push(SettingsError::InvalidLabelSelector { value: text.into(), why: error });
+                    None
+                }
+            },
+        };
+        let user = file.key_vault_user_client_id.clone();
+        let selection = Selection {
+            namespaces: file.selection.namespaces.clone().unwrap_or_default(),
+            labels,
+            scope: file.selection.scope.clone(),
+        };
+        let (mode, pod_patch) = (file.mode.unwrap_or_default(), file.pod_patch.unwrap_or_default());
+        let azure_cluster_identity = file.azure_cluster_identity.unwrap_or_default();
+        let log_level = file.log_level.clone().unwrap_or_else(|| "info".to_owned());
+        let wiring = match Settings::new(user.as_deref(), file) {
+            Ok(settings) => Some(Arc::new(settings)),
+            Err(all) => {
+                errors.extend(all.into_iter().filter(|error| *error != SettingsError::NoKeyVaultUser));
+                None
+            }
+        };
+        match listen {
+            (Some(metrics), Some(health)) if errors.is_empty() => Ok(Self {
+                wiring,
+                mode,
+                pod_patch,
+                azure_cluster_identity,
+                selection,
+                listen: Listen { metrics, health },
+                log_level,
+            }),
+            _ => Err(errors),
+        }
+    }
+}
+
+/// `:8080` is every address of the host, as Go's programs have it.
+fn address(key: &'static str, value: Option<&str>, default: SocketAddr) -> Result<SocketAddr, SettingsError> {
+    let Some(value) = value else { return Ok(default) };
+    let whole = if value.starts_with(':') { format!("0.0.0.0{value}") } else { value.to_owned() };
+    whole.parse().map_err(|_| SettingsError::InvalidAddress { key, value: value.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn daemon(yaml: &str) -> Result<DaemonSettings, Vec<SettingsError>> {
+        DaemonSettings::new(SettingsFile::parse(yaml).unwrap())
+    }
+
+    #[test]
+    fn without_a_key_vault_user_the_daemon_runs_and_wires_nothing() {
+        assert!(daemon("mode: observe").unwrap().wiring.is_none());
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_said_at_once() {
+        let yaml =
+            "keyVaultUserClientID: me\nlisten: {metrics: here, health: ':x'}\nselection: {labelSelector: 'a in'}";
+        assert_eq!(daemon(yaml).unwrap_err().len(), 4);
+    }
+
+    #[test]
+    fn a_port_alone_is_every_address() {
+        let listen = daemon("listen: {metrics: ':9090', health: '127.0.0.1:1'}").unwrap().listen;
+        assert_eq!(
+            (listen.metrics.to_string(), listen.health.to_string()),
+            ("0.0.0.0:9090".into(), "127.0.0.1:1".into())
+        );
+    }
+
+    #[test]
+    fn flags_win_over_the_file_key_by_key() {
+        let flags = SettingsFile::parse("mode: observe\nsecretProviderClass: {extraParameters: {a: flag}}").unwrap();
+        let file = SettingsFile::parse(
+            "mode: enforce\nlogLevel: debug\nsecretProviderClass: {extraParameters: {a: file, b: file}}",
+        );
+        let both = flags.over(file.unwrap());
+        assert_eq!((both.mode, both.log_level.as_deref()), (Some(Mode::Observe), Some("debug")));
+        let parameters: Vec<_> = both.secret_provider_class.extra_parameters.into_iter().collect();
+        assert_eq!(parameters, [("a".into(), "flag".into()), ("b".into(), "file".into())]);
+    }
+
+    /// `support/util/util.go`: both empty matches, and a scope never takes what has another or none.
+    #[test]
+    fn scopes_match_as_hypershifts_do() {
+        let labels = BTreeMap::from([("tier".to_owned(), "prod".to_owned())]);
+        let selects = |yaml: &str, scope| daemon(yaml).unwrap().selection.selects("clusters", &labels, scope);
+        assert!(selects("{}", Some("a")) && selects("{}", None));
+        assert!(selects("selection: {scope: ''}", None) && !selects("selection: {scope: ''}", Some("a")));
+        assert!(selects("selection: {scope: a}", Some("a")) && !selects("selection: {scope: a}", None));
+        assert!(selects("selection: {namespaces: [clusters]}", None));
+        assert!(!selects("selection: {namespaces: [other]}", None));
+        assert!(selects("selection: {labelSelector: 'tier in (prod)'}", None));
+        assert!(!selects("selection: {labelSelector: '!tier'}", None));
+    }
+}

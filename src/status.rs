@@ -1,0 +1,276 @@
+//! What is told of a HostedCluster: conditions, components, and an event for each piece of news.
+//!
+//! Pure, and quiet: the same state gives the same status, whenever it is told.
+
+use hcp_identity_api::control_plane_identity::{ComponentStatus, ContestedObject, ControlPlaneIdentityStatus};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use crate::{
+    component::Component,
+    condition::Reason,
+    diff::{ComponentState, Difference},
+    finding::{Problem, Severity},
+    observed::Cluster,
+    plan::Identity,
+};
+
+/// What a pass over a HostedCluster came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// There is no plan, and this is why.
+    NoPlan(Reason, String),
+    Planned {
+        difference: Difference,
+        failures: Vec<Failure>,
+    },
+}
+
+/// A write that failed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Failure {
+    /// Whether trying again is no use before somebody acts.
+    pub refused: bool,
+    pub message: String,
+}
+
+/// The status to be written and the news in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Told {
+    pub status: ControlPlaneIdentityStatus,
+    pub news: Vec<News>,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct News {
+    pub reason: Reason,
+    pub message: String,
+}
+
+/// Tells the outcome of a pass.
+#[must_use]
+pub fn tell(
+    cluster: &Cluster,
+    namespace: &str,
+    outcome: &Outcome,
+    previous: Option<&ControlPlaneIdentityStatus>,
+    now: Timestamp,
+) -> Told {
+    let (states, failures, waiting): (&[ComponentState], &[Failure], bool) = match outcome {
+        Outcome::NoPlan(..) => (&[], &[], false),
+        Outcome::Planned { difference, failures } => (&difference.components, failures, difference.waiting),
+    };
+    let named = cluster.identities.as_ref().map_or(&[][..], |identities| &identities.named);
+    let (reason, message) = ready(outcome, states, failures);
+    let count = |wanted: fn(&ComponentState) -> bool| {
+        format!("{}/{}", states.iter().filter(|s| wanted(s)).count(), named.len())
+    };
+    let mut conditions = Conditions { previous, generation: cluster.generation, now, all: Vec::new() };
+    conditions.set("Ready", readiness(reason), reason, &message);
+    conditions.of_components("Wired", named.len(), states, |state| state.wired);
+    conditions.unchecked("Verified");
+    conditions.of_components("Mounted", named.len(), states, is_mounted);
+    conditions.unchecked("Fresh");
+    conditions.set("Reconciling", if waiting || !failures.is_empty() { TRUE } else { FALSE }, reason, "");
+    conditions.set(
+        "Stalled",
+        if reason.is_stalled() { TRUE } else { FALSE },
+        reason,
+        if reason.is_stalled() { &message } else { "" },
+    );
+    let status = ControlPlaneIdentityStatus {
+        hosted_cluster_generation: cluster.generation,
+        control_plane_namespace: namespace.to_owned(),
+        wired: count(|state| state.wired),
+        mounted: count(is_mounted),
+        expires: String::new(),
+        conditions: conditions.all,
+        components: states.iter().map(|state| component(state, named)).collect(),
+    };
+    let news = news(&status, previous, reason, &message, states);
+    Told { status, news }
+}
+
+const TRUE: &str = "True";
+const FALSE: &str = "False";
+const UNKNOWN: &str = "Unknown";
+
+fn is_mounted(state: &ComponentState) -> bool {
+    state.pods > 0 && state.mounted_pods == state.pods
+}
+
+/// The word for the whole: the worst of what is said.
+fn ready(outcome: &Outcome, states: &[ComponentState], failures: &[Failure]) -> (Reason, String) {
+    if let Outcome::NoPlan(reason, message) = outcome {
+        return (*reason, message.clone());
+    }
+    let failed = failures.iter().max_by_key(|failure| failure.refused).map(|failure| {
+        let reason = if failure.refused { Reason::WriteRefused } else { Reason::WriteFailed };
+        (reason, failure.message.clone())
+    });
+    let worst = states.iter().filter(|state| !state.reason.is_good()).min_by_key(|state| state.reason);
+    let said = worst.map(|worst| {
+        let same = states.iter().filter(|state| state.reason == worst.reason).map(|state| state.id.to_string());
+        let same: Vec<_> = same.collect();
+        (worst.reason, format!("{}: {}", same.join(", "), worst.message))
+    });
+    match (said, failed) {
+        (Some(said), Some(failed)) => {
+            if said.0 < failed.0 {
+                said
+            } else {
+                failed
+            }
+        }
+        (Some(said), None) => said,
+        (None, Some(failed)) => failed,
+        (None, None) if states.is_empty() => (Reason::NothingNamed, "the HostedCluster names no identity".to_owned()),
+        (None, None) => {
+            let noted = states.iter().filter(|state| state.reason != Reason::Ready);
+            let notes: Vec<_> = noted.map(|state| format!("{}: {}", state.id, state.message)).collect();
+            let all = format!("all {} components are wired and mounted", states.len());
+            (Reason::Ready, if notes.is_empty() { all } else { format!("{all}; {}", notes.join("; ")) })
+        }
+    }
+}
+
+fn readiness(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Ready => TRUE,
+        Reason::Off | Reason::WorkloadIdentities | Reason::NothingNamed => UNKNOWN,
+        _ => FALSE,
+    }
+}
+
+struct Conditions<'p> {
+    previous: Option<&'p ControlPlaneIdentityStatus>,
+    generation: i64,
+    now: Timestamp,
+    all: Vec<Condition>,
+}
+
+impl Conditions<'_> {
+    fn set(&mut self, kind: &str, status: &str, reason: Reason, message: &str) {
+        let before =
+            self.previous.and_then(|status| status.conditions.iter().find(|condition| condition.type_ == kind));
+        let since = before
+            .filter(|condition| condition.status == status)
+            .map(|condition| condition.last_transition_time.clone());
+        self.all.push(Condition {
+            type_: kind.to_owned(),
+            status: status.to_owned(),
+            reason: reason.to_string(),
+            message: shortened(message),
+            observed_generation: Some(self.generation),
+            last_transition_time: since.unwrap_or(Time(self.now)),
+        });
+    }
+
+    /// True if it holds for all components; what does not is named.
+    fn of_components(
+        &mut self,
+        kind: &str,
+        named: usize,
+        states: &[ComponentState],
+        holds: fn(&ComponentState) -> bool,
+    ) {
+        let lacking: Vec<_> = states.iter().filter(|state| !holds(state)).collect();
+        match lacking.iter().min_by_key(|state| state.reason) {
+            _ if states.is_empty() => self.set(kind, UNKNOWN, Reason::NotChecked, ""),
+            None => self.set(kind, TRUE, Reason::Ready, &format!("{named} of {named}")),
+            Some(worst) => {
+                let ids: Vec<_> = lacking.iter().map(|state| state.id.to_string()).collect();
+                self.set(kind, FALSE, worst.reason, &format!("not {}", ids.join(", ")));
+            }
+        }
+    }
+
+    fn unchecked(&mut self, kind: &str) {
+        self.set(kind, UNKNOWN, Reason::NotChecked, "credentialCheck is none");
+    }
+}
+
+/// What the CRD allows, cut between characters.
+fn shortened(message: &str) -> String {
+    const LONGEST: usize = 4096;
+    if message.len() <= LONGEST {
+        message.to_owned()
+    } else {
+        message.chars().take(LONGEST / 4).chain("…".chars()).collect()
+    }
+}
+
+fn component(state: &ComponentState, named: &[Identity]) -> ComponentStatus {
+    let identity = named.iter().find(|identity| identity.component == state.id);
+    let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
+    ComponentStatus {
+        id: state.id.to_string(),
+        provider_class: Component::of(state.id).class.to_owned(),
+        secret_name: identity.map(|identity| identity.secret.to_string()).unwrap_or_default(),
+        client_id: identity
+            .and_then(|identity| identity.client_id.as_ref())
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        reason: state.reason.to_string(),
+        message: shortened(&state.message),
+        wired: state.wired,
+        pods: number(state.pods),
+        mounted_pods: number(state.mounted_pods),
+        mounted_versions: state.mounted_versions.iter().take(100).map(ToString::to_string).collect(),
+        contested: state
+            .contested
+            .iter()
+            .map(|(key, manager)| ContestedObject {
+                kind: key.kind.to_string(),
+                name: key.name.to_string(),
+                manager: manager.to_string(),
+            })
+            .collect(),
+    }
+}
+
+/// News is what the HostedCluster as a whole has come to, and a component for which somebody has to act. What passes by
+/// itself within seconds is none.
+fn news(
+    status: &ControlPlaneIdentityStatus,
+    previous: Option<&ControlPlaneIdentityStatus>,
+    reason: Reason,
+    message: &str,
+    states: &[ComponentState],
+) -> Vec<News> {
+    let mut news = Vec::new();
+    let reason_of = |status: &ControlPlaneIdentityStatus| {
+        status.conditions.iter().find(|condition| condition.type_ == "Ready").map(|condition| condition.reason.clone())
+    };
+    if !reason.is_passing() && previous.and_then(reason_of) != reason_of(status) {
+        news.push(News { reason, message: message.to_owned() });
+    }
+    for state in states.iter().filter(|state| state.reason.is_stalled() && state.reason != reason) {
+        let before =
+            previous.and_then(|previous| previous.components.iter().find(|before| before.id == state.id.to_string()));
+        if before.is_none_or(|before| before.reason != state.reason.to_string()) {
+            news.push(News { reason: state.reason, message: format!("{}: {}", state.id, state.message) });
+        }
+    }
+    news
+}
+
+/// Why a HostedCluster has no plan, as the gate says it.
+#[must_use]
+pub fn no_plan(problems: &[Problem]) -> (Reason, String) {
+    let line = |problem: &Problem| {
+        let value = problem.value.as_deref().map(|value| format!(" (value {value:?})")).unwrap_or_default();
+        format!("{}: {}{value}; {}", problem.field, problem.message, problem.remedy)
+    };
+    let errors: Vec<_> = problems.iter().filter(|problem| problem.severity == Severity::Error).map(line).collect();
+    if !errors.is_empty() {
+        return (Reason::InvalidHostedCluster, errors.join("; "));
+    }
+    let notes: Vec<_> = problems.iter().filter(|problem| problem.reason.explains_absence()).map(line).collect();
+    (Reason::WorkloadIdentities, notes.join("; "))
+}
+
+/// The objects that a status says are contested, with the manager of each.
+pub fn contested(status: &ControlPlaneIdentityStatus) -> impl Iterator<Item = &ContestedObject> {
+    status.components.iter().flat_map(|component| &component.contested)
+}
