@@ -59,7 +59,7 @@ pub struct Class {
     pub deleting: bool,
     /// Carries our label: we made it.
     pub made_by_us: bool,
-    /// Carries an owner reference or an annotation of an operator that has adopted it.
+    /// Somebody else has written to it, or it carries the marks of an operator.
     pub adopted: bool,
     pub provider: Box<str>,
     pub parameters: BTreeMap<Box<str>, Box<str>>,
@@ -100,8 +100,18 @@ pub struct Pod {
     pub app: Box<str>,
     /// Components whose class it has a volume of.
     pub mounts: Vec<Id>,
-    /// Has ended, and will not use a mount again.
-    pub ended: bool,
+    pub phase: Phase,
+}
+
+/// How far a pod has come.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Phase {
+    /// Its volumes may still be on their way.
+    #[default]
+    Pending,
+    Running,
+    /// It will not use a mount again.
+    Ended,
 }
 
 /// What the CSI driver says that a pod has mounted of a class.
@@ -170,6 +180,6 @@ impl Observed {
 
     /// Pods that are alive and have a volume of a component's class.
     pub fn mounting(&self, component: Id) -> impl Iterator<Item = &Pod> {
-        self.pods.iter().filter(move |pod| !pod.ended && pod.mounts.contains(&component))
+        self.pods.iter().filter(move |pod| pod.phase != Phase::Ended && pod.mounts.contains(&component))
     }
 }

@@ -127,7 +127,7 @@ fn ready(outcome: &Outcome, states: &[ComponentState], failures: &[Failure]) -> 
         (None, None) if states.is_empty() => (Reason::NothingNamed, "the HostedCluster names no identity".to_owned()),
         (None, None) => {
             let noted = states.iter().filter(|state| state.reason != Reason::Ready);
-            let notes: Vec<_> = noted.map(|state| format!("{}: {}", state.id, state.message)).collect();
+            let notes: Vec<_> = noted.map(|state| format!("{}: {}", state.id, state.reason)).collect();
             let all = format!("all {} components are wired and mounted", states.len());
             (Reason::Ready, if notes.is_empty() { all } else { format!("{all}; {}", notes.join("; ")) })
         }
@@ -212,7 +212,7 @@ fn component(state: &ComponentState, named: &[Identity]) -> ComponentStatus {
             .map(ToString::to_string)
             .unwrap_or_default(),
         reason: state.reason.to_string(),
-        message: shortened(&state.message),
+        message: shortened(&[std::slice::from_ref(&state.message), &state.notes].concat().join("; ")),
         wired: state.wired,
         pods: number(state.pods),
         mounted_pods: number(state.mounted_pods),

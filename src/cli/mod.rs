@@ -5,6 +5,12 @@ mod environment;
 mod input;
 mod render;
 mod report;
+#[cfg(feature = "cluster")]
+mod run;
+#[cfg(feature = "cluster")]
+mod settings_flags;
+#[cfg(feature = "cluster")]
+mod target;
 mod validate;
 
 use std::process::ExitCode;
@@ -24,6 +30,8 @@ struct Cli {
 enum Command {
     Render(render::Args),
     Validate(validate::Args),
+    #[cfg(feature = "cluster")]
+    Run(Box<run::Args>),
     Completions(completions::Args),
 }
 
@@ -47,6 +55,8 @@ pub fn main() -> ExitCode {
     let result = match command {
         Command::Render(args) => render::run(&args),
         Command::Validate(args) => validate::run(&args),
+        #[cfg(feature = "cluster")]
+        Command::Run(args) => run::run(&args),
         Command::Completions(args) => completions::run(&args),
     };
     match result {

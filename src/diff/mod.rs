@@ -23,7 +23,7 @@ use crate::{
     component::{Component, Id},
     condition::Reason,
     ledger::{Ledger, Patience, Verdict},
-    observed::{Kind, ObjectKey, Observed, Version},
+    observed::{Kind, ObjectKey, Observed, Phase, Version},
     plan::{Identity, Plan},
     settings::daemon::{AzureClusterIdentityWriting, PodPatch},
 };
@@ -135,6 +135,8 @@ pub struct ComponentState {
     pub id: Id,
     pub reason: Reason,
     pub message: String,
+    /// What else there is to know.
+    pub notes: Vec<String>,
     pub wired: bool,
     pub pods: usize,
     pub mounted_pods: usize,
@@ -247,9 +249,10 @@ impl Pass<'_> {
         let reason = said.first().map_or(Reason::Ready, |(reason, _)| *reason);
         let mut messages: Vec<String> = said.into_iter().map(|(_, message)| message).collect();
         messages.dedup();
+        let notes = if messages.is_empty() { Vec::new() } else { messages.split_off(1) };
+        let message = messages.pop().unwrap_or_default();
         let contested = self.contested.remove(&id).unwrap_or_default();
-        let message = messages.join("; ");
-        ComponentState { id, reason, message, wired, pods, mounted_pods, mounted_versions, contested }
+        ComponentState { id, reason, message, notes, wired, pods, mounted_pods, mounted_versions, contested }
     }
 
     /// Pods with the component's volume, those of them with a credential in it, and which versions those have.
@@ -263,21 +266,29 @@ impl Pass<'_> {
         versions.sort();
         versions.dedup();
         let mounted = statuses.iter().filter(|(_, status)| status.is_some()).count();
-        let empty: Vec<_> = statuses.iter().filter(|(_, status)| status.is_none()).map(|(pod, _)| &*pod.name).collect();
-        if !observed.driver_installed {
+        let without = |phase| -> Vec<&str> {
+            let pods = statuses.iter().filter(|(pod, status)| status.is_none() && pod.phase == phase);
+            pods.map(|(pod, _)| &*pod.name).collect()
+        };
+        let (empty, pending) = (without(Phase::Running), without(Phase::Pending));
+        if let Some(first) = empty.first() {
+            let message = format!(
+                "{} runs, and the CSI driver reports no mount for its volume; `kubectl describe pod {first}` shows why",
+                empty.join(", ")
+            );
+            self.say(id, Reason::EmptyMount, message);
+        } else if let Some(first) = pending.first() {
+            let message = format!(
+                "{} has not started; `kubectl describe pod {first}` shows what it waits for",
+                pending.join(", ")
+            );
+            self.say(id, Reason::WaitingForPod, message);
         } else if pods.is_empty() && wired {
             self.say(
                 id,
                 Reason::WaitingForPod,
                 "no pod has the volume yet; `kubectl get pods` in the control plane namespace",
             );
-        } else if !empty.is_empty() {
-            let message = format!(
-                "the CSI driver reports no mount for the volume of {}; `kubectl describe pod {}` shows why",
-                empty.join(", "),
-                empty[0]
-            );
-            self.say(id, Reason::EmptyMount, message);
         }
         (pods.len(), mounted, versions)
     }

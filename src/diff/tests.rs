@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     component::COMPONENTS,
-    observed::{Class, MANAGER, Mounted, Owner, Pod, Workload},
+    observed::{Class, MANAGER, Mounted, Owner, Phase, Pod, Workload},
     plan::plan,
     testing::{hosted_cluster, set, settings, unset},
 };
@@ -268,12 +268,12 @@ fn an_identity_that_is_gone_leaves_the_pods_first_and_the_class_last() {
         name: "p".into(),
         app: "cluster-image-registry-operator".into(),
         mounts: vec![Id::Registry],
-        ended: false,
+        phase: Phase::Running,
     });
     assert_eq!(world.settle(), 1, "only the workload");
     assert!(!world.workload("cluster-image-registry-operator").template.to_string().contains("managed-azure"));
     assert!(world.observed.classes.contains_key(&Id::Registry));
-    world.observed.pods[0].ended = true;
+    world.observed.pods[0].phase = Phase::Ended;
     assert_eq!(world.settle(), 1, "the class");
     assert!(!world.observed.classes.contains_key(&Id::Registry));
 }
@@ -385,8 +385,12 @@ fn a_foreign_volume_of_our_name_is_left_alone_and_its_writer_named() {
 fn mounts_are_counted_and_empty_ones_told() {
     let mut world = World::classes_and_workloads();
     world.settle();
-    let pod =
-        |name: &str| Pod { name: name.into(), app: "ingress-operator".into(), mounts: vec![Id::Ingress], ended: false };
+    let pod = |name: &str| Pod {
+        name: name.into(),
+        app: "ingress-operator".into(),
+        mounts: vec![Id::Ingress],
+        phase: Phase::Running,
+    };
     world.observed.pods = vec![pod("a"), pod("b")];
     let mounted =
         |pod: &str, mounted| Mounted { pod: pod.into(), component: Id::Ingress, mounted, versions: vec!["v1".into()] };
@@ -394,6 +398,8 @@ fn mounts_are_counted_and_empty_ones_told() {
     let state = world.component("ingress");
     assert_eq!((state.pods, state.mounted_pods, state.reason), (2, 1, Reason::EmptyMount));
     assert!(state.message.contains("describe pod b"), "{}", state.message);
+    world.observed.pods[1].phase = Phase::Pending;
+    assert_eq!(world.component("ingress").reason, Reason::WaitingForPod, "the kubelet may be on its way");
     world.observed.mounted[1].mounted = true;
     assert_eq!(world.component("ingress").reason, Reason::Ready);
     world.observed.pods.clear();

@@ -19,7 +19,7 @@ use hcp_identity_api::{
 
 pub use identities::{ClusterName, Identities, Identity};
 pub use provider_class::MANAGED_BY;
-pub use wiring::{Addition, Element, Template, Wired, consumer_apps};
+pub use wiring::{Addition, CSI_DRIVER, Element, Template, Wired, consumer_apps, same_path};
 
 use crate::{
     component::{Component, Id},

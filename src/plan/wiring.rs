@@ -15,7 +15,8 @@ use crate::{
     settings::{Mount, Pod, Settings},
 };
 
-const CSI_DRIVER: &str = "secrets-store.csi.k8s.io";
+/// The driver of the volumes.
+pub const CSI_DRIVER: &str = "secrets-store.csi.k8s.io";
 
 /// A pod template, or a pod: `metadata.labels` and `spec`.
 #[derive(Clone, Copy, Debug)]
@@ -305,7 +306,8 @@ fn or_override(component: &Component, pod: &Pod<'_>, remedy: String, setting: &s
 }
 
 /// Whether two paths are one place to a container runtime.
-fn same_path(a: &str, b: &str) -> bool {
+#[must_use]
+pub fn same_path(a: &str, b: &str) -> bool {
     let parts =
         |path: &str| path.split('/').filter(|part| !part.is_empty() && *part != ".").collect::<Vec<_>>().join("/");
     parts(a) == parts(b)

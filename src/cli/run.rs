@@ -1,0 +1,190 @@
+//! `hcp-identity run`.
+
+use std::{path::PathBuf, sync::Arc};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use kube::Client;
+use tokio::{sync::watch as channel, task::JoinSet};
+use tracing_subscriber::{EnvFilter, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _};
+
+use super::{
+    CommandResult, Outcome,
+    environment::{self, HYPERSHIFT_KEY_VAULT_USER},
+    input,
+    settings_flags::SettingsFlags,
+    target::TargetArgs,
+};
+use crate::{
+    cluster::{
+        apply::Writer,
+        client::{Heard, connect},
+        daemon::{self, Applied, Shared},
+        lease::{Candidate, Fence},
+        metrics::Metrics,
+        reload::{self as settings_reload, Reloaded},
+        serve,
+    },
+    settings::{SettingsFile, daemon::DaemonSettings},
+};
+
+/// Run the daemon: wire every HostedCluster of a management cluster, and say how each one is.
+///
+/// Watches HostedClusters and what belongs to them. Creates the provider classes that are missing, wires Deployments where
+/// podPatch is workload, changes nothing that somebody else has written otherwise, and tells what it sees in one
+/// ControlPlaneIdentity per HostedCluster. Several replicas may run: a Lease says which one writes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  # As in manifests/: settings from a mounted ConfigMap
+  hcp-identity run --settings /etc/hcp-identity/settings.yaml
+
+  # By hand, changing nothing but its own status
+  hcp-identity run --mode observe --key-vault-user-client-id 2f6e0f2a-7c33-4b0a-9c27-0d3b1e5a4c11")]
+pub(super) struct Args {
+    #[command(flatten)]
+    target: TargetArgs,
+
+    /// Settings file (YAML). Read anew when it changes.
+    #[arg(long, value_name = "FILE", env = "HCP_IDENTITY_SETTINGS")]
+    settings: Option<PathBuf>,
+
+    #[command(flatten)]
+    flags: SettingsFlags,
+
+    /// Namespace of the Lease.
+    #[arg(long, value_name = "NAMESPACE", env = "POD_NAMESPACE", default_value = "hcp-identity")]
+    lease_namespace: String,
+
+    /// Name of the Lease.
+    #[arg(long, value_name = "NAME", default_value = "hcp-identity")]
+    lease_name: String,
+
+    /// This replica's name in the Lease.
+    #[arg(long, value_name = "NAME", env = "POD_NAME")]
+    identity: Option<String>,
+}
+
+/// Ours, so that a filter of others' targets can stand in the settings.
+type LogLevel = reload::Handle<EnvFilter, tracing_subscriber::Registry>;
+
+pub(super) fn run(args: &Args) -> CommandResult {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
+    runtime.block_on(serve_until_stopped(args))
+}
+
+async fn serve_until_stopped(args: &Args) -> CommandResult {
+    let flags = args.flags.layer()?;
+    let text = args.settings.as_deref().map(input::read_small).transpose()?.unwrap_or_default();
+    let settings = load(&flags, &text).map_err(|why| anyhow!(why))?;
+    let level = start_logging(&settings.log_level)?;
+    let listen = settings.listen;
+    let health = serve::bind("probes", listen.health).await.map_err(|why| anyhow!(why))?;
+    let scraped = serve::bind("metrics", listen.metrics).await.map_err(|why| anyhow!(why))?;
+
+    let (heard, metrics, fence) = (Heard::default(), Arc::new(Metrics::default()), Fence::default());
+    metrics.settings_are_valid();
+    let client = connect(&args.target.target(), &heard, &metrics).await?;
+    check_server(&client).await?;
+    let (sender, applied) = channel::channel(Arc::new(Applied { settings, epoch: 0 }));
+    let shared = Arc::new(Shared::new(applied, heard, Arc::clone(&metrics)));
+    let writer = Writer::new(client.clone(), Some(fence.clone()), Arc::clone(&metrics));
+    let identity = args.identity.clone().unwrap_or_else(|| format!("hcp-identity-{}", std::process::id()));
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), identity, health = %listen.health, metrics = %listen.metrics, "starting");
+
+    let mut tasks = JoinSet::new();
+    daemon::watch_all(&shared, &client, &mut tasks);
+    tasks.spawn(serve::health(health, Arc::clone(&shared)));
+    tasks.spawn(serve::metrics(scraped, Arc::clone(&shared)));
+    tasks.spawn(daemon::follow_settings(Arc::clone(&shared)));
+    if let Some(path) = args.settings.clone() {
+        let load = Box::new(move |text: &str| load(&flags, text));
+        let tell = move |reloaded: &Reloaded, settings: &DaemonSettings| tell_reload(reloaded, settings, &level);
+        tasks.spawn(settings_reload::follow(path, load, sender, Arc::clone(&metrics), tell, None));
+    } else {
+        // Dropped, the settings would seem to have ended.
+        tasks.spawn(async move {
+            std::future::pending::<()>().await;
+            drop(sender);
+        });
+    }
+    let (stop_leading, stopped_leading) = tokio::sync::oneshot::channel::<()>();
+    let leading = Arc::new(channel::Sender::new(false));
+    let candidate = Candidate::new(&client, &args.lease_namespace, &args.lease_name, &identity, fence.clone());
+    let lead = tokio::spawn(daemon::lead(candidate, fence, Arc::clone(&leading), metrics, async {
+        drop(stopped_leading.await);
+    }));
+    let mut work = tokio::spawn(daemon::work(Arc::clone(&shared), writer, leading.subscribe(), stop_signal()));
+    let ended = tokio::select! {
+        ended = &mut work => ended.map_err(anyhow::Error::from),
+        Some(ended) = tasks.join_next() => Err(ended.err().map_or_else(|| anyhow!("a part of the daemon has ended"), Into::into)),
+    };
+    // What is under way is finished; then another replica may go on at once.
+    drop(stop_leading);
+    lead.await?;
+    tracing::info!("stopped");
+    ended.map(|()| Outcome::Done)
+}
+
+/// Flags and their variables over the file, and HyperShift's variable under it.
+fn load(flags: &SettingsFile, text: &str) -> Result<DaemonSettings, String> {
+    let file = SettingsFile::parse(text).map_err(|error| format!("cannot read the settings: {error}"))?;
+    let mut settings = flags.clone().over(file);
+    settings.key_vault_user_client_id = settings
+        .key_vault_user_client_id
+        .filter(|id| !id.is_empty())
+        .or_else(|| environment::variable(HYPERSHIFT_KEY_VAULT_USER));
+    let settings = DaemonSettings::new(settings)
+        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
+    match settings.log_level.parse::<EnvFilter>() {
+        Ok(_) => Ok(settings),
+        Err(error) => Err(format!("logLevel {:?} is no level such as info or debug: {error}", settings.log_level)),
+    }
+}
+
+fn start_logging(level: &str) -> Result<LogLevel> {
+    let (filter, handle) = reload::Layer::new(EnvFilter::try_new(level)?);
+    let json = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(filter).with(json).try_init()?;
+    Ok(handle)
+}
+
+fn tell_reload(reloaded: &Reloaded, settings: &DaemonSettings, level: &LogLevel) {
+    match reloaded {
+        Reloaded::Taken => {
+            if let Ok(filter) = settings.log_level.parse::<EnvFilter>()
+                && let Err(error) = level.reload(filter)
+            {
+                tracing::warn!(%error, "the log level was not changed");
+            }
+            tracing::info!("new settings are in use");
+        }
+        Reloaded::Kept { why } => tracing::error!(why, "the new settings are invalid; the ones before stay in use"),
+    }
+}
+
+/// One question before anything else, so that a wrong address or certificate is one clear line.
+async fn check_server(client: &Client) -> Result<()> {
+    let asked = tokio::time::timeout(std::time::Duration::from_secs(20), client.apiserver_version()).await;
+    match asked {
+        Ok(Ok(version)) => {
+            tracing::debug!(version = version.git_version, "found the API server");
+            Ok(())
+        }
+        Ok(Err(error)) => bail!("cannot talk to the API server: {}", crate::cluster::client::chain(&error)),
+        Err(_) => bail!("the API server does not answer within 20 seconds"),
+    }
+}
+
+/// SIGTERM, as a pod's end begins, or Ctrl-C.
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

@@ -1,0 +1,99 @@
+//! Every setting as a flag and as a variable: a layer over the settings file.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, anyhow};
+
+use super::environment::KEY_VAULT_USER;
+use crate::settings::{
+    ClassSettings, SettingsFile,
+    daemon::{AzureClusterIdentityWriting, ListenFile, Mode, PodPatch, SelectionFile},
+};
+
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Settings (each overrides the settings file)")]
+pub(super) struct SettingsFlags {
+    /// Client id of the managed identity with which the CSI driver reads the Key Vault (keyVaultUserClientID).
+    #[arg(long, value_name = "ID", env = KEY_VAULT_USER)]
+    key_vault_user_client_id: Option<String>,
+
+    /// enforce, or observe: write nothing but our own status, events and Lease.
+    #[arg(long, value_name = "MODE", env = "HCP_IDENTITY_MODE")]
+    mode: Option<Mode>,
+
+    /// How pods come to their wiring: workload (on the Deployments) or none (HyperShift wires its own).
+    #[arg(long, value_name = "HOW", env = "HCP_IDENTITY_POD_PATCH")]
+    pod_patch: Option<PodPatch>,
+
+    /// Whether the AzureClusterIdentity of each HostedCluster is written: none or apply.
+    #[arg(long, value_name = "HOW", env = "HCP_IDENTITY_AZURE_CLUSTER_IDENTITY")]
+    azure_cluster_identity: Option<AzureClusterIdentityWriting>,
+
+    /// Parameters beside HyperShift's six, NAME=VALUE (secretProviderClass.extraParameters).
+    #[arg(long, value_name = "NAME=VALUE", value_delimiter = ',', env = "HCP_IDENTITY_EXTRA_PARAMETERS")]
+    extra_parameters: Vec<String>,
+
+    /// Overrides of the table of components, as YAML: {ingress: {app: …, container: …, mountPath: …}}.
+    #[arg(long, value_name = "YAML", env = "HCP_IDENTITY_COMPONENTS")]
+    components: Option<String>,
+
+    /// Namespaces of HostedClusters; all if there is none (selection.namespaces).
+    #[arg(long, value_name = "NAMESPACE", value_delimiter = ',', env = "HCP_IDENTITY_NAMESPACES")]
+    namespaces: Vec<String>,
+
+    /// Labels of HostedClusters (selection.labelSelector).
+    #[arg(long, value_name = "SELECTOR", env = "HCP_IDENTITY_LABEL_SELECTOR")]
+    label_selector: Option<String>,
+
+    /// HyperShift's scope annotation; empty: HostedClusters without it (selection.scope).
+    #[arg(long, value_name = "SCOPE", env = "HCP_IDENTITY_SCOPE")]
+    scope: Option<String>,
+
+    /// Address of /metrics (listen.metrics) [default: :8080].
+    #[arg(long, value_name = "ADDRESS", env = "HCP_IDENTITY_LISTEN_METRICS")]
+    listen_metrics: Option<String>,
+
+    /// Address of /livez and /readyz (listen.health) [default: :8081].
+    #[arg(long, value_name = "ADDRESS", env = "HCP_IDENTITY_LISTEN_HEALTH")]
+    listen_health: Option<String>,
+
+    /// error, warn, info, debug, trace, or a filter of tracing (logLevel) [default: info].
+    #[arg(long, value_name = "LEVEL", env = "HCP_IDENTITY_LOG_LEVEL")]
+    log_level: Option<String>,
+}
+
+impl SettingsFlags {
+    /// As the layer over the file.
+    pub(super) fn layer(&self) -> Result<SettingsFile> {
+        let this = self.clone();
+        let mut extra_parameters = BTreeMap::new();
+        for parameter in &this.extra_parameters {
+            let (name, value) = parameter
+                .split_once('=')
+                .ok_or_else(|| anyhow!("--extra-parameters {parameter:?} is not NAME=VALUE"))?;
+            extra_parameters.insert(name.to_owned(), value.to_owned());
+        }
+        let components = match &this.components {
+            None => BTreeMap::new(),
+            Some(yaml) => {
+                let file = SettingsFile::parse(&format!("components: {yaml}"));
+                file.map_err(|error| anyhow!("--components cannot be read: {error}"))?.components
+            }
+        };
+        Ok(SettingsFile {
+            key_vault_user_client_id: this.key_vault_user_client_id.filter(|id| !id.is_empty()),
+            mode: this.mode,
+            pod_patch: this.pod_patch,
+            azure_cluster_identity: this.azure_cluster_identity,
+            secret_provider_class: ClassSettings { extra_parameters },
+            components,
+            selection: SelectionFile {
+                namespaces: Some(this.namespaces).filter(|namespaces| !namespaces.is_empty()),
+                label_selector: this.label_selector,
+                scope: this.scope,
+            },
+            listen: ListenFile { metrics: this.listen_metrics, health: this.listen_health },
+            log_level: this.log_level,
+        })
+    }
+}

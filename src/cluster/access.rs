@@ -1,0 +1,96 @@
+//! Every access to the Kubernetes API that this program makes: the one table that its calls name and its RBAC is made of.
+
+use strum::Display;
+
+/// One kind of access. A call that is not covered by one of these does not exist.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Access {
+    pub group: &'static str,
+    /// With its subresource, if any: `controlplaneidentities/status`.
+    pub resource: &'static str,
+    pub verbs: &'static [Verb],
+    pub role: Role,
+}
+
+#[derive(Clone, Copy, Debug, Display, Eq, PartialEq)]
+#[strum(serialize_all = "lowercase")]
+pub enum Verb {
+    Get,
+    List,
+    Watch,
+    Create,
+    Update,
+    Patch,
+    Delete,
+}
+
+/// Who needs it: each is a role of its own in `manifests/`.
+#[derive(Clone, Copy, Debug, Display, Eq, PartialEq, strum::EnumIter)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Role {
+    /// In every mode, on the whole cluster.
+    Observe,
+    /// `mode: enforce`.
+    Enforce,
+    /// `podPatch: workload`.
+    PatchWorkloads,
+    /// `azureClusterIdentity: apply`.
+    Capz,
+    /// In the daemon's own namespace.
+    Leader,
+}
+
+const WATCHED: &[Verb] = &[Verb::List, Verb::Watch];
+
+macro_rules! accesses {
+    ($($(#[$doc:meta])* $name:ident = $group:literal, $resource:literal, $verbs:expr, $role:ident;)*) => {
+        $($(#[$doc])* pub static $name: Access =
+            Access { group: $group, resource: $resource, verbs: $verbs, role: Role::$role };)*
+        /// All of them.
+        pub static ACCESSES: &[&Access] = &[$(&$name),*];
+    };
+}
+
+accesses! {
+    /// What should be.
+    HOSTED_CLUSTERS = "hypershift.openshift.io", "hostedclusters", WATCHED, Observe;
+    /// What is.
+    CLASSES = "secrets-store.csi.x-k8s.io", "secretproviderclasses", WATCHED, Observe;
+    /// What is mounted.
+    POD_STATUSES = "secrets-store.csi.x-k8s.io", "secretproviderclasspodstatuses", WATCHED, Observe;
+    /// Whether pods are wired.
+    DEPLOYMENTS = "apps", "deployments", WATCHED, Observe;
+    /// Whether a class is in use.
+    PODS = "", "pods", WATCHED, Observe;
+    /// Whether a control plane namespace is there.
+    NAMESPACES = "", "namespaces", WATCHED, Observe;
+    /// Our own status.
+    STATUSES = "hcpidentity.dev", "controlplaneidentities", &[Verb::List, Verb::Watch, Verb::Create], Observe;
+    STATUS = "hcpidentity.dev", "controlplaneidentities/status", &[Verb::Update], Observe;
+    /// News, for people.
+    EVENTS = "events.k8s.io", "events", &[Verb::Create], Observe;
+    /// Provider classes: applied, and deleted when nobody needs them any more.
+    WRITE_CLASSES = "secrets-store.csi.x-k8s.io", "secretproviderclasses", &[Verb::Create, Verb::Patch, Verb::Delete], Enforce;
+    /// The wiring of pod templates.
+    WIRE_DEPLOYMENTS = "apps", "deployments", &[Verb::Patch], PatchWorkloads;
+    CAPZ_IDENTITIES = "infrastructure.cluster.x-k8s.io", "azureclusteridentities",
+        &[Verb::List, Verb::Watch, Verb::Create, Verb::Patch], Capz;
+    /// Which of several replicas writes.
+    LEASE = "coordination.k8s.io", "leases", &[Verb::Get, Verb::Create, Verb::Update], Leader;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The promise of the README, in the table that everything is made of.
+    #[test]
+    fn nothing_secret_is_read_and_hosted_clusters_are_not_written() {
+        for access in ACCESSES {
+            assert!(!["secrets", "configmaps"].contains(&access.resource), "{access:?}");
+            let reads = access.verbs.iter().all(|verb| [Verb::Get, Verb::List, Verb::Watch].contains(verb));
+            assert!(reads || access.resource != "hostedclusters");
+            assert!(access.resource != "*" && access.group != "*");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The one way to the API server.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use futures::future::BoxFuture;
+use http::{Request, Response};
+use kube::{
+    Api, Client, Config, Resource,
+    client::{Body, ClientBuilder},
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use tower::{BoxError, Layer, Service};
+
+use super::{access::Access, metrics::Metrics};
+
+/// Which cluster, and as whom.
+#[derive(Clone, Debug, Default)]
+pub struct Target {
+    pub kubeconfig: Option<PathBuf>,
+    pub context: Option<String>,
+    pub impersonate: Option<String>,
+}
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error("cannot use the kubeconfig: {0}")]
+    Kubeconfig(String),
+    #[error("found neither a kubeconfig nor the service account of a pod; set KUBECONFIG or --kubeconfig")]
+    Nowhere,
+    #[error("cannot make a client for {server}: {why}")]
+    Client { server: String, why: String },
+}
+
+/// When each watch was last answered by the API server, by the path of its resource.
+#[derive(Clone, Debug, Default)]
+pub struct Heard(Arc<Mutex<HashMap<Box<str>, Instant>>>);
+
+impl Heard {
+    fn note(&self, path: &str, now: Instant) {
+        let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match heard.get_mut(path) {
+            Some(at) => *at = now,
+            None => drop(heard.insert(path.into(), now)),
+        }
+    }
+
+    pub(super) fn last(&self, path: &str) -> Option<Instant> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(path).copied()
+    }
+}
+
+/// Reads where the API server is and makes a client that is listened to.
+///
+/// # Errors
+/// What is wrong with the kubeconfig or its certificates; nothing is sent yet.
+pub async fn connect(target: &Target, heard: &Heard, metrics: &Arc<Metrics>) -> Result<Client, ConnectError> {
+    let mut config = config(target).await?;
+    config.connect_timeout = Some(Duration::from_secs(10));
+    if let Some(user) = &target.impersonate {
+        config.auth_info.impersonate = Some(user.clone());
+    }
+    let server = config.cluster_url.to_string();
+    let failed = |error: kube::Error| ConnectError::Client { server, why: chain(&error) };
+    let listen = Listen { heard: heard.clone(), metrics: Arc::clone(metrics) };
+    Ok(ClientBuilder::try_from(config).map_err(failed)?.with_layer(&listen).build())
+}
+
+async fn config(target: &Target) -> Result<Config, ConnectError> {
+    let options = KubeConfigOptions { context: target.context.clone(), ..KubeConfigOptions::default() };
+    let unusable = |error: kube::config::KubeconfigError| ConnectError::Kubeconfig(chain(&error));
+    match &target.kubeconfig {
+        Some(path) => {
+            let kubeconfig = Kubeconfig::read_from(path).map_err(unusable)?;
+            Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(unusable)
+        }
+        None if target.context.is_some() => Config::from_kubeconfig(&options).await.map_err(unusable),
+        None => Config::infer().await.map_err(|_| ConnectError::Nowhere),
+    }
+}
+
+/// An error with its causes, in one line.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    if text.contains("CaUsedAsEndEntity") {
+        text.push_str("; the server's certificate is its own CA, which TLS clients of this kind refuse: give it a certificate that a CA has signed");
+    }
+    text
+}
+
+/// The API of a kind, for an access that names it.
+pub(super) fn api<K>(client: &Client, access: &'static Access) -> Api<K>
+where
+    K: Resource<DynamicType = ()>,
+{
+    debug_assert_eq!((K::group(&()).as_ref(), K::plural(&()).as_ref()), (access.group, access.resource));
+    Api::all(client.clone())
+}
+
+/// Hears every answer: readiness asks when watches were answered, metrics count requests.
+#[derive(Clone)]
+struct Listen {
+    heard: Heard,
+    metrics: Arc<Metrics>,
+}
+
+impl<S> Layer<S> for Listen {
+    type Service = Listening<S>;
+
+    fn layer(&self, inner: S) -> Listening<S> {
+        Listening { listen: self.clone(), inner }
+    }
+}
+
+#[derive(Clone)]
+struct Listening<S> {
+    listen: Listen,
+    inner: S,
+}
+
+impl<S, B> Service<Request<Body>> for Listening<S>
+where
+    S: Service<Request<Body>, Response = Response<B>, Error = BoxError>,
+    S::Future: Send + 'static,
+    B: 'static,
+{
+    type Response = Response<B>;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<Response<B>, BoxError>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let listen = self.listen.clone();
+        let method = request.method().clone();
+        let watched = request
+            .uri()
+            .query()
+            .is_some_and(|query| query.contains("watch=true"))
+            .then(|| request.uri().path().to_owned());
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let answer = answer.await;
+            let code = answer.as_ref().map_or(0, |answer| answer.status().as_u16());
+            listen.metrics.request(&method, code);
+            #[expect(clippy::disallowed_methods, reason = "when an answer came is a fact of this moment")]
+            if let Some(path) = watched.filter(|_| (200..300).contains(&code)) {
+                listen.heard.note(&path, Instant::now());
+            }
+            answer
+        })
+    }
+}

@@ -1,0 +1,323 @@
+//! The daemon: watches, one queue, one writer, a Lease, and what people ask it for.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    future::Future,
+    hash::BuildHasher as _,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    time::Duration,
+};
+
+use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
+use kube::Client;
+use tokio::{sync::watch as channel, task::JoinSet, time::Instant};
+
+use super::{
+    access::{
+        Access, CAPZ_IDENTITIES, CLASSES, DEPLOYMENTS, HOSTED_CLUSTERS, NAMESPACES, POD_STATUSES, PODS, STATUSES,
+    },
+    apply::Writer,
+    client::Heard,
+    lease::{Candidate, Fence, Standing, retry_period},
+    metrics::{Gathered, Metrics},
+    project::Interest,
+    queue::Queue,
+    reconcile::{Memory, reconcile},
+    store::{ClusterKey, Store},
+    watch::{self, WATCH_TIMEOUT},
+};
+use crate::settings::daemon::{AzureClusterIdentityWriting, DaemonSettings};
+
+/// Passes that may wait for answers at the same time. Writes are one at a time all the same.
+const PASSES: usize = 16;
+
+/// Settings in use, and the how manieth they are.
+#[derive(Debug)]
+pub struct Applied {
+    pub settings: DaemonSettings,
+    pub epoch: u64,
+}
+
+/// What all tasks have in common.
+pub struct Shared {
+    store: Mutex<Store>,
+    queue: Queue,
+    settings: channel::Receiver<Arc<Applied>>,
+    interest: channel::Sender<Arc<Interest>>,
+    listed: Mutex<BTreeSet<&'static str>>,
+    heard: Heard,
+    pub metrics: Arc<Metrics>,
+    started: Instant,
+}
+
+impl Shared {
+    #[must_use]
+    pub fn new(settings: channel::Receiver<Arc<Applied>>, heard: Heard, metrics: Arc<Metrics>) -> Self {
+        let interest = Interest::new(settings.borrow().settings.wiring.as_deref());
+        Self {
+            store: Mutex::default(),
+            queue: Queue::default(),
+            settings,
+            interest: channel::Sender::new(Arc::new(interest)),
+            listed: Mutex::default(),
+            heard,
+            metrics,
+            started: Instant::now(),
+        }
+    }
+
+    pub(super) fn store(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn settings(&self) -> Arc<Applied> {
+        Arc::clone(&self.settings.borrow())
+    }
+
+    pub(super) fn interest(&self) -> Arc<Interest> {
+        Arc::clone(&self.interest.borrow())
+    }
+
+    pub(super) fn interest_changed(&self) -> channel::Receiver<Arc<Interest>> {
+        self.interest.subscribe()
+    }
+
+    pub(super) fn news(&self, keys: Vec<ClusterKey>) {
+        self.queue.add_all(keys);
+    }
+
+    /// The first list of a kind is in.
+    pub(super) fn listed(&self, access: &'static Access) {
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner).insert(access.resource);
+    }
+
+    /// Time since the start, on a clock that only goes forward.
+    pub(super) fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Between 0 and 1, another one each time.
+    pub(super) fn jitter(&self) -> f64 {
+        let bits = std::hash::RandomState::new().hash_one(self.started);
+        f64::from(u32::try_from(bits >> 32).unwrap_or_default()) / f64::from(u32::MAX)
+    }
+
+    fn kinds(&self) -> Vec<&'static Access> {
+        let mut kinds = vec![&HOSTED_CLUSTERS, &CLASSES, &POD_STATUSES, &DEPLOYMENTS, &PODS, &NAMESPACES, &STATUSES];
+        if self.settings().settings.azure_cluster_identity == AzureClusterIdentityWriting::Apply {
+            kinds.push(&CAPZ_IDENTITIES);
+        }
+        kinds
+    }
+
+    /// Why the daemon is not ready, if so: a list that is not in, or a watch that has gone deaf.
+    pub fn unready(&self) -> Vec<String> {
+        let listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        let deaf = |access: &&&'static Access| {
+            let path =
+                format!("/apis/{}/{}/{}", access.group, version(access), access.resource).replace("/apis//", "/api/");
+            self.heard.last(&path).is_some_and(|at| at.elapsed() > 2 * WATCH_TIMEOUT)
+        };
+        let kinds = self.kinds();
+        let missing = kinds
+            .iter()
+            .filter(|access| !listed.contains(access.resource))
+            .map(|access| format!("{}: no list yet", access.resource));
+        let deaf = kinds.iter().filter(deaf).map(|access| format!("{}: the watch is not answered", access.resource));
+        missing.chain(deaf).collect()
+    }
+
+    fn all_listed(&self) -> bool {
+        let listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        self.kinds().iter().all(|access| listed.contains(access.resource))
+    }
+
+    /// What a scrape shows of the HostedClusters.
+    pub fn gather(&self) -> Gathered {
+        let mut gathered = Gathered { queued: self.queue.len(), ..Gathered::default() };
+        let store = self.store();
+        for key in store.cluster_keys() {
+            let Some(Ok(Some(status))) = store.status(&key).map(super::store::StatusSeen::status) else { continue };
+            let name = key.to_string();
+            if let Some(ready) = status.conditions.iter().find(|condition| condition.type_ == "Ready") {
+                gathered.ready.push((name.clone(), ready.reason.clone(), ready.status == "True"));
+            }
+            let components = status.components.into_iter();
+            gathered.components.extend(components.map(|status| (name.clone(), status)));
+        }
+        gathered
+    }
+}
+
+fn version(access: &Access) -> &'static str {
+    match access.group {
+        "hypershift.openshift.io" | "infrastructure.cluster.x-k8s.io" => "v1beta1",
+        "hcpidentity.dev" => "v1alpha1",
+        _ => "v1",
+    }
+}
+
+/// Starts the watches of all kinds; they run until the set is dropped.
+pub fn watch_all(shared: &Arc<Shared>, client: &Client, tasks: &mut JoinSet<()>) {
+    let own = || (Arc::clone(shared), client.clone());
+    let mut start = |task: futures::future::BoxFuture<'static, ()>| drop(tasks.spawn(task));
+    let (s, c) = own();
+    start(watch::watch::<watch::HostedClusters>(s, c).boxed());
+    let (s, c) = own();
+    start(watch::watch::<watch::Namespaces>(s, c).boxed());
+    let (s, c) = own();
+    start(watch::watch::<watch::Classes>(s, c).boxed());
+    let (s, c) = own();
+    start(watch::watch::<watch::PodStatuses>(s, c).boxed());
+    let (s, c) = own();
+    start(watch::watch::<watch::Deployments>(s, c).boxed());
+    let (s, c) = own();
+    start(watch::watch::<watch::Pods>(s, c).boxed());
+    let (s, c) = own();
+    start(watch::watch::<watch::Statuses>(s, c).boxed());
+    let (s, c) = own();
+    start(watch_capz(s, c).boxed());
+}
+
+/// AzureClusterIdentities are only looked at where they are written.
+async fn watch_capz(shared: Arc<Shared>, client: Client) {
+    let mut settings = shared.settings.clone();
+    loop {
+        let wanted = settings.borrow_and_update().settings.azure_cluster_identity == AzureClusterIdentityWriting::Apply;
+        let watching = async {
+            if wanted {
+                watch::watch::<watch::CapzIdentities>(Arc::clone(&shared), client.clone()).await;
+            } else {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = watching => {}
+            changed = settings.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// Waits until every first list is in.
+pub async fn until_listed(shared: &Shared) {
+    while !shared.all_listed() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Looks at whatever is due, while this replica leads. Passes that have begun are finished before this ends.
+pub async fn work(
+    shared: Arc<Shared>,
+    writer: Writer,
+    mut leading: channel::Receiver<bool>,
+    stop: impl Future<Output = ()>,
+) {
+    until_listed(&shared).await;
+    let mut memories: HashMap<ClusterKey, Memory> = HashMap::new();
+    let mut passes = FuturesUnordered::new();
+    let stop = stop.fuse();
+    tokio::pin!(stop);
+    loop {
+        let leads = *leading.borrow_and_update();
+        tokio::select! {
+            biased;
+            () = &mut stop => break,
+            Some((key, memory, again)) = passes.next() => finish(&shared, &mut memories, key, memory, again),
+            changed = leading.changed() => {
+                if changed.is_err() { break }
+                // What another replica has done in the meantime is not what we remember.
+                memories.clear();
+                if *leading.borrow() {
+                    let all = shared.store().cluster_keys();
+                    shared.news(all);
+                }
+            }
+            key = shared.queue.next(), if leads && passes.len() < PASSES => {
+                let memory = memories.remove(&key).unwrap_or_default();
+                passes.push(pass(&shared, &writer, key, memory));
+            }
+        }
+    }
+    while let Some((key, memory, again)) = passes.next().await {
+        finish(&shared, &mut memories, key, memory, again);
+    }
+}
+
+async fn pass(
+    shared: &Shared,
+    writer: &Writer,
+    key: ClusterKey,
+    mut memory: Memory,
+) -> (ClusterKey, Memory, Option<Duration>) {
+    let started = Instant::now();
+    let again = reconcile(shared, writer, &key, &mut memory).await;
+    shared.metrics.pass(started.elapsed());
+    (key, memory, again)
+}
+
+fn finish(
+    shared: &Shared,
+    memories: &mut HashMap<ClusterKey, Memory>,
+    key: ClusterKey,
+    memory: Memory,
+    again: Option<Duration>,
+) {
+    shared.queue.done(&key);
+    if let Some(again) = again {
+        shared.queue.add(key.clone(), again);
+        memories.insert(key, memory);
+    }
+}
+
+/// Keeps at the Lease, and says whether it is ours.
+pub async fn lead(
+    mut candidate: Candidate,
+    fence: Fence,
+    leading: Arc<channel::Sender<bool>>,
+    metrics: Arc<Metrics>,
+    stop: impl Future<Output = ()>,
+) {
+    let stop = stop.fuse();
+    tokio::pin!(stop);
+    loop {
+        let standing = tokio::select! {
+            biased;
+            () = &mut stop => break,
+            standing = candidate.step() => standing,
+        };
+        if let Err(error) = &standing {
+            tracing::warn!(error, "the Lease could not be read or written");
+        }
+        let leads = fence.holds(Instant::now());
+        let before = leading.send_replace(leads);
+        metrics.leading.store(u64::from(leads), Ordering::Relaxed);
+        if leads != before {
+            let leader = if let Ok(Standing::Following { leader }) = &standing { leader } else { "" };
+            tracing::info!(leader, "{}", if leads { "leading" } else { "no longer leading" });
+        }
+        tokio::select! {
+            biased;
+            () = &mut stop => break,
+            () = tokio::time::sleep(retry_period()) => {}
+        }
+    }
+    leading.send_replace(false);
+    candidate.release().await;
+}
+
+/// Takes new settings into use: other names to look for, and another look at everything.
+pub async fn follow_settings(shared: Arc<Shared>) {
+    let mut settings = shared.settings.clone();
+    while settings.changed().await.is_ok() {
+        let interest = Interest::new(settings.borrow_and_update().settings.wiring.as_deref());
+        shared.interest.send_if_modified(|before| {
+            let changed = **before != interest;
+            if changed {
+                *before = Arc::new(interest);
+            }
+            changed
+        });
+        let all = shared.store().cluster_keys();
+        shared.news(all);
+    }
+}

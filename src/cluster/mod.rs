@@ -1,0 +1,20 @@
+//! The only Kubernetes client: watches, writes, the Lease, and what is served to probes and Prometheus.
+
+pub mod access;
+pub mod apply;
+pub mod client;
+pub mod daemon;
+mod failpoint;
+pub mod lease;
+pub mod metrics;
+mod project;
+mod queue;
+mod reconcile;
+pub mod reload;
+mod report;
+pub mod serve;
+mod store;
+mod watch;
+mod wire;
+
+pub use store::ClusterKey;

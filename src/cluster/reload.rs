@@ -1,0 +1,143 @@
+//! Settings that change while the daemon runs: the file's folder is watched, and looked at now and then all the same.
+//!
+//! A ConfigMap's volume changes by a swap of the link `..data`, which a watch on the file itself never sees.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::{mpsc, watch as channel};
+
+use super::{daemon::Applied, metrics::Metrics};
+use crate::settings::daemon::DaemonSettings;
+
+/// How often the file is read without a sign that it has changed.
+const BACKSTOP: Duration = Duration::from_secs(60);
+
+/// Reads the settings as they are now. An error is all that is wrong with them.
+pub type Load = Box<dyn Fn(&str) -> Result<DaemonSettings, String> + Send>;
+
+/// What becomes of a file that has changed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Reloaded {
+    Taken,
+    Kept { why: String },
+}
+
+/// Follows a settings file. A valid new one is taken into use; an invalid one changes nothing, and is told.
+pub async fn follow(
+    path: PathBuf,
+    load: Load,
+    applied: channel::Sender<Arc<Applied>>,
+    metrics: Arc<Metrics>,
+    mut tell: impl FnMut(&Reloaded, &DaemonSettings),
+    backstop: Option<Duration>,
+) {
+    let (changed, mut changes) = mpsc::channel(1);
+    let watcher = watch_folder(&path, changed);
+    if let Err(error) = &watcher {
+        tracing::warn!(%error, "the settings' folder cannot be watched; the file is read once a minute");
+    }
+    let mut last = read(&path).ok();
+    loop {
+        let wait = backstop.unwrap_or(BACKSTOP);
+        // A watcher that is gone leaves the backstop.
+        match tokio::time::timeout(wait, changes.recv()).await {
+            Ok(Some(())) => tokio::time::sleep(Duration::from_millis(20)).await,
+            Ok(None) => tokio::time::sleep(wait).await,
+            Err(_) => {}
+        }
+        let now = read(&path).map_err(|error| format!("cannot read the settings file {}: {error}", path.display()));
+        if now.is_ok() && now.as_ref().ok() == last.as_ref() {
+            continue;
+        }
+        last = now.clone().ok();
+        metrics.settings_loads.fetch_add(1, Ordering::Relaxed);
+        let reloaded = match now.and_then(|text| load(&text)) {
+            Ok(settings) => {
+                let epoch = applied.borrow().epoch + 1;
+                applied.send_replace(Arc::new(Applied { settings, epoch }));
+                Reloaded::Taken
+            }
+            Err(why) => Reloaded::Kept { why },
+        };
+        metrics.settings_valid.store(u64::from(reloaded == Reloaded::Taken), Ordering::Relaxed);
+        let settings = Arc::clone(&applied.borrow());
+        tell(&reloaded, &settings.settings);
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<String> {
+    #[expect(clippy::disallowed_methods, reason = "the settings file is read anew when it changes")]
+    std::fs::read_to_string(path)
+}
+
+fn watch_folder(path: &Path, changed: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
+    let mut watcher = notify::recommended_watcher(move |_| {
+        // Full is as good: the change that is waiting to be looked at is this one as well.
+        changed.try_send(()).unwrap_or_default();
+    })?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    watcher.watch(folder, RecursiveMode::NonRecursive)?;
+    Ok(watcher)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::disallowed_methods, reason = "these tests are about files")]
+
+    use std::{fs, os::unix::fs::symlink};
+
+    use super::*;
+    use crate::settings::{SettingsFile, daemon::Mode};
+
+    fn load(text: &str) -> Result<DaemonSettings, String> {
+        let file = SettingsFile::parse(text)?;
+        DaemonSettings::new(file).map_err(|errors| format!("{errors:?}"))
+    }
+
+    /// As the kubelet does: a new folder, a new link, and a rename over the old link.
+    fn swap(folder: &Path, generation: &str, text: &str) {
+        let data = folder.join(generation);
+        fs::create_dir_all(&data).unwrap();
+        fs::write(data.join("settings.yaml"), text).unwrap();
+        let link = folder.join("..data_tmp");
+        symlink(generation, &link).unwrap();
+        fs::rename(&link, folder.join("..data")).unwrap();
+    }
+
+    /// With the backstop an hour away, only the watch can have seen it.
+    #[tokio::test]
+    async fn a_swapped_config_map_is_seen_at_once_and_a_bad_one_is_told_and_not_taken() {
+        let folder = std::env::temp_dir().join(format!("hcp-identity-reload-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        swap(&folder, "..1", "mode: enforce");
+        let path = folder.join("settings.yaml");
+        symlink("..data/settings.yaml", &path).unwrap();
+        let (sender, mut settings) =
+            channel::channel(Arc::new(Applied { settings: load("mode: enforce").unwrap(), epoch: 0 }));
+        let (told, mut tellings) = mpsc::unbounded_channel();
+        let metrics = Arc::new(Metrics::default());
+        let tell = move |reloaded: &Reloaded, _: &DaemonSettings| told.send(reloaded.clone()).unwrap();
+        let hour = Some(Duration::from_secs(3600));
+        let following = tokio::spawn(follow(path, Box::new(load), sender, Arc::clone(&metrics), tell, hour));
+        let limit = Duration::from_secs(20);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+
+        swap(&folder, "..2", "mode: observe");
+        tokio::time::timeout(limit, settings.changed()).await.expect("the swap is seen").unwrap();
+        assert_eq!(settings.borrow_and_update().settings.mode, Mode::Observe);
+        assert_eq!(tellings.recv().await, Some(Reloaded::Taken));
+
+        swap(&folder, "..3", "mode: maybe");
+        let told = tokio::time::timeout(limit, tellings.recv()).await.expect("the swap is seen").unwrap();
+        assert!(matches!(&told, Reloaded::Kept { why } if why.contains("maybe")), "{told:?}");
+        assert_eq!(settings.borrow().settings.mode, Mode::Observe);
+        assert_eq!(metrics.settings_valid.load(Ordering::Relaxed), 0);
+        following.abort();
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -1,0 +1,52 @@
+//! What probes and Prometheus ask for.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderName, StatusCode, header},
+    routing::get,
+};
+use tokio::net::TcpListener;
+
+use super::daemon::Shared;
+
+/// Takes a port, so that a port that is taken is known at the start.
+///
+/// # Errors
+/// The address, and why it cannot be had.
+pub async fn bind(what: &str, address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address} for {what}: {error}"))
+}
+
+/// `/livez`: the process answers. `/readyz`: the first lists are in, and every watch has been heard from.
+pub async fn health(listener: TcpListener, shared: Arc<Shared>) {
+    let router = Router::new().route("/livez", get(async || "ok\n")).route("/readyz", get(ready)).with_state(shared);
+    serve(listener, router).await;
+}
+
+pub async fn metrics(listener: TcpListener, shared: Arc<Shared>) {
+    let router = Router::new().route("/metrics", get(scrape)).with_state(shared);
+    serve(listener, router).await;
+}
+
+async fn serve(listener: TcpListener, router: Router) {
+    if let Err(error) = axum::serve(listener, router).await {
+        tracing::error!(%error, "a listener has ended");
+    }
+}
+
+async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
+    let unready = shared.unready();
+    if unready.is_empty() {
+        (StatusCode::OK, "ok\n".to_owned())
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, unready.join("\n") + "\n")
+    }
+}
+
+async fn scrape(State(shared): State<Arc<Shared>>) -> ([(HeaderName, &'static str); 1], String) {
+    let text = shared.metrics.render(&shared.gather());
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
+}

@@ -1,0 +1,138 @@
+//! What is read of other people's objects: just enough to decide, whatever else stands in them.
+//!
+//! These types are what a watch decodes into, one object at a time; `project` makes of them what is kept.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Deserialize;
+use serde_json::Value;
+
+macro_rules! projection {
+    ($type:ty, $scope:ty, $group:literal, $version:literal, $kind:literal, $plural:literal) => {
+        impl kube::Resource for $type {
+            type DynamicType = ();
+            type Scope = $scope;
+
+            fn kind((): &()) -> std::borrow::Cow<'_, str> {
+                $kind.into()
+            }
+            fn group((): &()) -> std::borrow::Cow<'_, str> {
+                $group.into()
+            }
+            fn version((): &()) -> std::borrow::Cow<'_, str> {
+                $version.into()
+            }
+            fn plural((): &()) -> std::borrow::Cow<'_, str> {
+                $plural.into()
+            }
+            fn meta(&self) -> &ObjectMeta {
+                &self.metadata
+            }
+            fn meta_mut(&mut self) -> &mut ObjectMeta {
+                &mut self.metadata
+            }
+        }
+    };
+}
+
+/// A Deployment: only its pod template.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Deployment {
+    pub(super) metadata: ObjectMeta,
+    pub(super) spec: DeploymentSpec,
+}
+projection!(Deployment, kube::core::NamespaceResourceScope, "apps", "v1", "Deployment", "deployments");
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct DeploymentSpec {
+    pub(super) template: Value,
+}
+
+/// A pod: its volumes of the CSI driver, and whether it has ended.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Pod {
+    pub(super) metadata: ObjectMeta,
+    pub(super) spec: PodSpec,
+    pub(super) status: PodStatus,
+}
+projection!(Pod, kube::core::NamespaceResourceScope, "", "v1", "Pod", "pods");
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct PodSpec {
+    pub(super) volumes: Vec<Volume>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Volume {
+    pub(super) csi: Option<CsiVolume>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct CsiVolume {
+    pub(super) driver: String,
+    pub(super) volume_attributes: VolumeAttributes,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct VolumeAttributes {
+    pub(super) secret_provider_class: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct PodStatus {
+    pub(super) phase: String,
+}
+
+/// A namespace: that it is there.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Namespace {
+    pub(super) metadata: ObjectMeta,
+}
+projection!(Namespace, kube::core::ClusterResourceScope, "", "v1", "Namespace", "namespaces");
+
+/// An AzureClusterIdentity, with a spec that may be anything.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct AzureClusterIdentity {
+    pub(super) metadata: ObjectMeta,
+    pub(super) spec: Value,
+}
+projection!(
+    AzureClusterIdentity,
+    kube::core::NamespaceResourceScope,
+    "infrastructure.cluster.x-k8s.io",
+    "v1beta1",
+    "AzureClusterIdentity",
+    "azureclusteridentities"
+);
+
+/// A provider class, with parameters that may be missing.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct SecretProviderClass {
+    pub(super) metadata: ObjectMeta,
+    pub(super) spec: ClassSpec,
+}
+projection!(
+    SecretProviderClass,
+    kube::core::NamespaceResourceScope,
+    "secrets-store.csi.x-k8s.io",
+    "v1",
+    "SecretProviderClass",
+    "secretproviderclasses"
+);
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ClassSpec {
+    pub(super) provider: String,
+    pub(super) parameters: std::collections::BTreeMap<String, String>,
+}
