@@ -9,33 +9,14 @@ mod support;
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use serde_json::Value;
-use support::{cases, hcp_identity, pipe, read, testdata, text};
-
-/// The kubectl and the cluster of `KUBECONFIG`.
-fn kubectl() -> Command {
-    #[expect(clippy::disallowed_methods, reason = "which cluster is for the caller to say")]
-    let kubeconfig = std::env::var_os("KUBECONFIG").map(PathBuf::from);
-    let kubeconfig = kubeconfig.expect("KUBECONFIG names the test cluster: eval \"$(hack/cluster up)\"");
-    let mut kubectl = Command::new(kubeconfig.with_file_name("kubectl"));
-    kubectl.arg("--kubeconfig").arg(kubeconfig);
-    kubectl
-}
-
-fn succeeds(command: &mut Command, input: &str) -> String {
-    let output = pipe(command, input.as_bytes());
-    assert!(output.status.success(), "{command:?}: {}", text(output.stderr));
-    text(output.stdout)
-}
-
-/// The CRDs of others that `render` writes objects of.
-fn install_crds() {
-    succeeds(kubectl().args(["apply", "--server-side", "-f"]).arg(testdata("cluster/crds")), "");
-    succeeds(kubectl().args(["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]), "");
-}
+use support::{
+    cases,
+    cluster::{install_crds, kubectl, succeeds},
+    hcp_identity, pipe, read, testdata, text,
+};
 
 /// The documents of a stream but pods, whose spec cannot be changed once they are there.
 fn applicable(stream: &str) -> Vec<&str> {
@@ -132,4 +113,49 @@ fn specs(list: &str, kind: &str) -> Vec<(String, Value)> {
         .collect();
     specs.sort_by(|a, b| a.0.cmp(&b.0));
     specs
+}
+
+/// The CRD of the tests, and our own reading of HyperShift's, against what was measured of the real one.
+#[test]
+fn the_crd_of_the_tests_and_validate_give_the_verdicts_of_the_real_one() {
+    install_crds();
+    let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: clusters}\n";
+    succeeds(kubectl().args(["apply", "--server-side", "-f", "-"]), namespace);
+    let valid = read(&testdata("render").join("a-hosted-cluster-with-all-nine-identities/input.yaml"));
+    let valid: Value = serde_saphyr::from_str(&valid).expect("a HostedCluster");
+    let table = read(&testdata("cluster").join("verdicts.md"));
+    let rows = table.lines().filter(|line| line.ends_with("accepted |") || line.ends_with("refused |"));
+    let mut seen = 0;
+    for row in rows {
+        let [_, change, tweaks, verdict, _] = row.split('|').map(str::trim).collect::<Vec<_>>()[..] else {
+            panic!("{row} is no row")
+        };
+        let mut cluster = valid.clone();
+        cluster["metadata"]["name"] = "verdicts".into();
+        tweaks.split("; ").filter(|tweak| !tweak.is_empty()).for_each(|tweak| apply_tweak(&mut cluster, tweak));
+        let cluster = cluster.to_string();
+        let create = pipe(kubectl().args(["create", "--dry-run=server", "-f", "-"]), cluster.as_bytes());
+        let validate = pipe(hcp_identity().args(["validate", "--crd-only", "-f", "-"]), cluster.as_bytes());
+        let said = |accepts: bool| if accepts { "accepted" } else { "refused" };
+        assert_eq!(said(create.status.success()), verdict, "{change}, the CRD: {}", text(create.stderr));
+        assert_eq!(said(validate.status.success()), verdict, "{change}, validate: {}", text(validate.stdout));
+        seen += 1;
+    }
+    assert!(seen > 30, "{seen} rows are fewer than the table has");
+}
+
+/// `set POINTER JSON` or `unset POINTER`.
+fn apply_tweak(cluster: &mut Value, tweak: &str) {
+    let tweak = tweak.replace('@', "/spec/platform/azure/azureAuthenticationConfig/managedIdentities");
+    let (verb, rest) = tweak.split_once(' ').expect("a verb");
+    let (pointer, value) = rest.split_once(' ').unwrap_or((rest, ""));
+    let (parent, key) = pointer.rsplit_once('/').expect("a pointer");
+    let parent = cluster.pointer_mut(parent).and_then(Value::as_object_mut).expect("the field is in something");
+    match verb {
+        "set" => {
+            parent.insert(key.to_owned(), serde_json::from_str(value).expect("JSON"));
+        }
+        "unset" => assert!(parent.remove(key).is_some(), "no {pointer}"),
+        other => panic!("{other} is no verb"),
+    }
 }

@@ -3,6 +3,9 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "these are parts of tests")]
 #![allow(unreachable_pub, reason = "this is a module of each of them")]
 
+#[cfg(feature = "test-cluster")]
+pub mod cluster;
+
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
