@@ -27,6 +27,12 @@ enum Source {
 }
 
 impl Sources {
+    /// Whether any is named: standard input is only read unasked where there is nothing else to read.
+    #[cfg(feature = "cluster")]
+    pub(super) fn are_named(&self) -> bool {
+        !self.filename.is_empty()
+    }
+
     /// Hands every source to `read`, in the order given, those of a folder by name.
     ///
     /// Nothing is read before it is known that every source is there, so that a misspelt name costs no half a run.

@@ -1,14 +1,23 @@
 //! The command line: one file a subcommand. Reads files, environment and terminal so that nothing else has to.
 
+#[cfg(feature = "cluster")]
+mod cluster_command;
 mod completions;
+mod crds;
+#[cfg(feature = "cluster")]
+mod diff;
 mod environment;
 mod input;
+#[cfg(feature = "cluster")]
+mod release;
 mod render;
 mod report;
 #[cfg(feature = "cluster")]
 mod run;
 #[cfg(feature = "cluster")]
 mod settings_flags;
+#[cfg(feature = "cluster")]
+mod status;
 #[cfg(feature = "cluster")]
 mod target;
 mod validate;
@@ -31,7 +40,14 @@ enum Command {
     Render(render::Args),
     Validate(validate::Args),
     #[cfg(feature = "cluster")]
+    Diff(Box<diff::Args>),
+    #[cfg(feature = "cluster")]
     Run(Box<run::Args>),
+    #[cfg(feature = "cluster")]
+    Status(status::Args),
+    #[cfg(feature = "cluster")]
+    Release(release::Args),
+    Crds(crds::Args),
     Completions(completions::Args),
 }
 
@@ -56,7 +72,14 @@ pub fn main() -> ExitCode {
         Command::Render(args) => render::run(&args),
         Command::Validate(args) => validate::run(&args),
         #[cfg(feature = "cluster")]
+        Command::Diff(args) => diff::run(&args),
+        #[cfg(feature = "cluster")]
         Command::Run(args) => run::run(&args),
+        #[cfg(feature = "cluster")]
+        Command::Status(args) => status::run(&args),
+        #[cfg(feature = "cluster")]
+        Command::Release(args) => release::run(&args),
+        Command::Crds(args) => crds::run(&args),
         Command::Completions(args) => completions::run(&args),
     };
     match result {

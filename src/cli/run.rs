@@ -126,7 +126,7 @@ async fn serve_until_stopped(args: &Args) -> CommandResult {
 }
 
 /// Flags and their variables over the file, and HyperShift's variable under it.
-fn load(flags: &SettingsFile, text: &str) -> Result<DaemonSettings, String> {
+pub(super) fn load(flags: &SettingsFile, text: &str) -> Result<DaemonSettings, String> {
     let file = SettingsFile::parse(text).map_err(|error| format!("cannot read the settings: {error}"))?;
     let mut settings = flags.clone().over(file);
     settings.key_vault_user_client_id = settings

@@ -51,7 +51,7 @@ const PASSING: Duration = Duration::from_secs(2);
 const RESYNC: Duration = Duration::from_secs(600);
 
 /// Everything that a pass looks at.
-struct Seen {
+pub(super) struct Seen {
     key: ClusterKey,
     cluster: Arc<Cluster>,
     observed: Observed,
@@ -87,7 +87,7 @@ pub(super) async fn reconcile(
     Some(memory.next(&seen, &failures, reported.as_ref().err(), shared.jitter()))
 }
 
-fn observe(shared: &Shared, key: &ClusterKey, memory: &mut Memory) -> Result<Option<Seen>, Unreadable> {
+pub(super) fn observe(shared: &Shared, key: &ClusterKey, memory: &mut Memory) -> Result<Option<Seen>, Unreadable> {
     let applied = shared.settings();
     let store = shared.store();
     let Some(cluster) = store.cluster(key) else { return Ok(None) };
@@ -133,7 +133,7 @@ fn is_at_least(version: &str, other: &str) -> bool {
 }
 
 /// Whether there is a plan, and how it differs from what is there.
-fn decide(seen: &Seen, memory: &mut Memory, uptime: Duration) -> (Outcome, Vec<Change>) {
+pub(super) fn decide(seen: &Seen, memory: &mut Memory, uptime: Duration) -> (Outcome, Vec<Change>) {
     match plan(seen) {
         Err((reason, message)) => (Outcome::NoPlan(reason, message), Vec::new()),
         Ok(plan) => {
@@ -186,7 +186,7 @@ fn plan(seen: &Seen) -> Result<Plan, (Reason, String)> {
 }
 
 /// A change that failed, and how.
-pub(super) struct Failed {
+struct Failed {
     object: ObjectKey,
     error: WriteError,
 }
@@ -297,7 +297,7 @@ async fn tell_of(writer: &Writer, seen: &Seen, outcome: &Outcome, memory: &mut M
 impl Memory {
     /// Begins anew when the HostedCluster or the settings have changed or somebody asks for it; at the first look after a
     /// start, takes over what was contested.
-    fn settle(&mut self, seen: &Seen) {
+    pub(super) fn settle(&mut self, seen: &Seen) {
         let about = (seen.cluster.generation, seen.applied.epoch, seen.cluster.recheck.clone());
         match &self.about {
             Some(before) if *before == about => {}
