@@ -42,7 +42,7 @@ fn production_code(file: &Path) -> String {
 }
 
 /// Each module and what it may use of the others: arrows go one way.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     ("finding", &[]),
     ("names", &[]),
     ("component", &["finding"]),
@@ -60,7 +60,23 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("namespaces", &["finding", "input", "manifest", "names"]),
     ("render", &["component", "finding", "input", "manifest", "namespaces", "plan", "settings"]),
     ("validate", &["finding", "input", "manifest", "namespaces"]),
-    ("cli", &["finding", "input", "manifest", "render", "settings", "validate"]),
+    (
+        "cluster",
+        &[
+            "component",
+            "condition",
+            "diff",
+            "finding",
+            "ledger",
+            "names",
+            "observed",
+            "pause",
+            "plan",
+            "settings",
+            "status",
+        ],
+    ),
+    ("cli", &["cluster", "diff", "finding", "input", "manifest", "render", "settings", "status", "validate"]),
 ];
 
 #[test]
@@ -164,11 +180,21 @@ fn every_reason_is_shown_by_a_test() {
     }
 }
 
+/// What the daemon says is explained where people look it up.
+#[test]
+fn every_state_is_explained() {
+    use strum::IntoEnumIterator as _;
+    let documented = read(&root().join("docs/status.md"));
+    for reason in hcp_identity::condition::Reason::iter() {
+        assert!(documented.contains(&format!("| `{reason}` |")), "docs/status.md does not explain {reason}");
+    }
+}
+
 /// The documentation of the command line is its help.
 #[test]
 fn every_flag_is_documented() {
     let documented = read(&root().join("docs/cli.md"));
-    for command in ["render", "validate", "completions"] {
+    for command in ["render", "validate", "diff", "run", "status", "release", "crds", "completions"] {
         let output = support::hcp_identity().args([command, "--help"]).output().expect("it starts");
         let help = support::text(output.stdout);
         assert!(documented.contains(&format!("hcp-identity {command}")), "docs/cli.md does not know {command}");

@@ -28,6 +28,10 @@ pub(super) struct Args {
     #[arg(long)]
     dry_run: bool,
 
+    /// Only what is in this control plane namespace. May be repeated.
+    #[arg(long = "control-plane-namespace", value_name = "NAMESPACE")]
+    control_plane_namespaces: Vec<String>,
+
     /// Namespace of the daemon's Lease.
     #[arg(long, value_name = "NAMESPACE", default_value = "hcp-identity")]
     lease_namespace: String,
@@ -48,7 +52,7 @@ async fn hand_over(args: &Args, client: &Client) -> CommandResult {
     if !args.dry_run {
         refuse_while_the_daemon_runs(args, client).await?;
     }
-    let found = release::find(client).await.map_err(|why| anyhow!(why))?;
+    let found = release::find(client, &args.control_plane_namespaces).await.map_err(|why| anyhow!(why))?;
     let writer = Writer::new(client.clone(), None, Arc::new(Metrics::default()));
     let mut failures = 0;
     for object in &found {
@@ -66,7 +70,9 @@ async fn hand_over(args: &Args, client: &Client) -> CommandResult {
             report::note(&format!("{} {}/{}: {why}", object.kind, object.namespace, object.name));
         }
     }
-    let statuses = release::delete_statuses(client, args.dry_run).await.map_err(|why| anyhow!(why))?;
+    let statuses = release::delete_statuses(client, &args.control_plane_namespaces, args.dry_run)
+        .await
+        .map_err(|why| anyhow!(why))?;
     let orphans = found.iter().filter(|object| object.others.is_empty()).count();
     report::note(&format!(
         "{}, {} of them written by nobody else: they stay as they are; {} {}",

@@ -17,7 +17,7 @@ use super::{
     client::chain,
     wire,
 };
-use crate::{observed::MANAGER, plan::MANAGED_BY};
+use crate::{names::control_plane_namespace, observed::MANAGER, plan::MANAGED_BY};
 
 /// An object with something of ours, and what is done about it.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,14 +32,15 @@ pub struct Release {
     version: &'static str,
 }
 
-/// What is ours on the cluster.
+/// What is ours on the cluster, or in these control plane namespaces.
 ///
 /// # Errors
 /// What could not be read. A kind that is not installed has nothing of ours.
-pub async fn find(client: &Client) -> Result<Vec<Release>, String> {
+pub async fn find(client: &Client, namespaces: &[String]) -> Result<Vec<Release>, String> {
     let mut found = of_kind::<wire::SecretProviderClass>(client, &WRITE_CLASSES, "v1").await?;
     found.extend(of_kind::<wire::Deployment>(client, &WIRE_DEPLOYMENTS, "v1").await?);
     found.extend(of_kind::<wire::AzureClusterIdentity>(client, &CAPZ_IDENTITIES, "v1beta1").await?);
+    found.retain(|object| namespaces.is_empty() || namespaces.contains(&object.namespace));
     Ok(found)
 }
 
@@ -97,11 +98,16 @@ fn patch(metadata: &ObjectMeta) -> Option<Value> {
     }
     let mut steps =
         vec![json!({"op": "test", "path": "/metadata/resourceVersion", "value": metadata.resource_version})];
-    // From the end, so that the indexes before stay true.
-    for index in ours.into_iter().rev() {
-        let path = format!("/metadata/managedFields/{index}");
-        steps.push(json!({"op": "test", "path": format!("{path}/manager"), "value": MANAGER}));
-        steps.push(json!({"op": "remove", "path": path}));
+    let path = |index: usize| format!("/metadata/managedFields/{index}");
+    steps.extend(
+        ours.iter().map(|index| json!({"op": "test", "path": format!("{}/manager", path(*index)), "value": MANAGER})),
+    );
+    if ours.len() == metadata.managed_fields.iter().flatten().count() && !ours.is_empty() {
+        // An empty list would be taken for a client that knows no managedFields; this is how it is said.
+        steps.push(json!({"op": "replace", "path": "/metadata/managedFields", "value": [{}]}));
+    } else {
+        // From the end, so that the indexes before stay true.
+        steps.extend(ours.iter().rev().map(|index| json!({"op": "remove", "path": path(*index)})));
     }
     if labelled {
         steps.push(json!({"op": "remove", "path": format!("/metadata/labels/{}", label.replace('~', "~0").replace('/', "~1"))}));
@@ -120,26 +126,30 @@ impl Release {
     }
 }
 
-/// Deletes our status objects; their number.
+/// Deletes our status objects, or those of these control plane namespaces; their number.
 ///
 /// # Errors
 /// What could not be read or deleted.
-pub async fn delete_statuses(client: &Client, dry_run: bool) -> Result<usize, String> {
+pub async fn delete_statuses(client: &Client, namespaces: &[String], dry_run: bool) -> Result<usize, String> {
     use hcp_identity_api::control_plane_identity::ControlPlaneIdentity;
     let all: Api<ControlPlaneIdentity> = Api::all(client.clone());
-    let list = match all.list_metadata(&ListParams::default()).await {
-        Ok(list) => list,
+    let mut list = match all.list_metadata(&ListParams::default()).await {
+        Ok(list) => list.items,
         Err(kube::Error::Api(status)) if status.code == 404 => return Ok(0),
         Err(error) => return Err(format!("cannot list controlplaneidentities: {}", chain(&error))),
     };
-    for identity in list.items.iter().filter(|_| !dry_run) {
+    list.retain(|identity| {
+        let plane = control_plane_namespace(&identity.namespace().unwrap_or_default(), &identity.name_any());
+        namespaces.is_empty() || namespaces.contains(&plane)
+    });
+    for identity in list.iter().filter(|_| !dry_run) {
         let api: Api<ControlPlaneIdentity> = Api::namespaced(client.clone(), &identity.namespace().unwrap_or_default());
         let deleted = api.delete(&identity.name_any(), &DeleteParams::default()).await;
         deleted.map_err(|error| {
             format!("cannot delete ControlPlaneIdentity {}: {}", identity.name_any(), chain(&error))
         })?;
     }
-    Ok(list.items.len())
+    Ok(list.len())
 }
 
 #[cfg(test)]
@@ -174,13 +184,20 @@ mod tests {
             paths,
             [
                 "/metadata/resourceVersion",
+                "/metadata/managedFields/0/manager",
                 "/metadata/managedFields/2/manager",
                 "/metadata/managedFields/2",
-                "/metadata/managedFields/0/manager",
                 "/metadata/managedFields/0",
                 "/metadata/labels/app.kubernetes.io~1managed-by",
             ]
         );
         assert_eq!(patch[0]["value"], "7");
+    }
+
+    /// The API server keeps the old list where the new one is empty.
+    #[test]
+    fn where_all_is_ours_the_list_is_reset() {
+        let patch = patch(&metadata(&[MANAGER], None)).unwrap();
+        assert_eq!(patch[2], json!({"op": "replace", "path": "/metadata/managedFields", "value": [{}]}));
     }
 }

@@ -5,6 +5,8 @@
 
 #[cfg(feature = "test-cluster")]
 pub mod cluster;
+#[cfg(feature = "test-cluster")]
+pub mod stage;
 
 use std::{
     path::{Path, PathBuf},
