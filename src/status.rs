@@ -96,7 +96,7 @@ const FALSE: &str = "False";
 const UNKNOWN: &str = "Unknown";
 
 fn is_mounted(state: &ComponentState) -> bool {
-    state.pods > 0 && state.mounted_pods == state.pods
+    state.pods > 0 && state.mounted_pods == state.pods && state.reason != Reason::NotInjected
 }
 
 /// The word for the whole: the worst of what is said.

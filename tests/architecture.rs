@@ -185,8 +185,10 @@ fn every_reason_is_shown_by_a_test() {
 fn every_state_is_explained() {
     use strum::IntoEnumIterator as _;
     let documented = read(&root().join("docs/status.md"));
+    let sources: String = files(&root().join("src"), "rs").iter().map(|file| production_code(file)).collect();
     for reason in hcp_identity::condition::Reason::iter() {
         assert!(documented.contains(&format!("| `{reason}` |")), "docs/status.md does not explain {reason}");
+        assert!(sources.contains(&format!("Reason::{reason}")), "nothing says {reason}");
     }
 }
 

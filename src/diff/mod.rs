@@ -271,6 +271,12 @@ impl Pass<'_> {
             pods.map(|(pod, _)| &*pod.name).collect()
         };
         let (empty, pending) = (without(Phase::Running), without(Phase::Pending));
+        let app = apps(self.plan, id).into_iter().next().unwrap_or_default();
+        let old = observed
+            .pods
+            .iter()
+            .filter(|pod| *pod.app == app && pod.phase == Phase::Running && !pod.mounts.contains(&id));
+        let old: Vec<_> = old.map(|pod| &*pod.name).collect();
         if let Some(first) = empty.first() {
             let message = format!(
                 "{} runs, and the CSI driver reports no mount for its volume; `kubectl describe pod {first}` shows why",
@@ -283,6 +289,12 @@ impl Pass<'_> {
                 pending.join(", ")
             );
             self.say(id, Reason::WaitingForPod, message);
+        } else if wired && !old.is_empty() {
+            let message = format!(
+                "{} runs without the volume, from before it was wired; its Deployment replaces it",
+                old.join(", ")
+            );
+            self.say(id, Reason::NotInjected, message);
         } else if pods.is_empty() && wired {
             self.say(
                 id,

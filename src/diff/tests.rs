@@ -402,6 +402,9 @@ fn mounts_are_counted_and_empty_ones_told() {
     assert_eq!(world.component("ingress").reason, Reason::WaitingForPod, "the kubelet may be on its way");
     world.observed.mounted[1].mounted = true;
     assert_eq!(world.component("ingress").reason, Reason::Ready);
+    world.observed.pods[1].mounts.clear();
+    world.observed.pods[1].phase = Phase::Running;
+    assert_eq!(world.component("ingress").reason, Reason::NotInjected, "one of before");
     world.observed.pods.clear();
     assert_eq!(world.component("ingress").reason, Reason::WaitingForPod);
 }
