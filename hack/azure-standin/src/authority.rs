@@ -86,7 +86,7 @@ impl Authority {
     pub fn server(&self, host: &str, key: &KeyPair) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
         let mut params = CertificateParams::new(vec![host.to_owned()])?;
         // A common name has at most 64 characters; the name that counts is the alternative one.
-        params.distinguished_name.push(DnType::CommonName, "azure-standin");
+        params.distinguished_name.push(DnType::CommonName, "azure-standin server");
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let certificate = with_validity(params, ALWAYS)?.signed_by(key, &self.issuer)?;

@@ -1,6 +1,6 @@
 //! All of the stand-in but its sockets: a request goes in, an answer comes out.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderName, StatusCode, header};
 use jiff::SignedDuration;
@@ -17,7 +17,7 @@ use crate::{
     operation::Operation,
     random,
     secret::Redacted,
-    signer::{Signer, SignerError},
+    signer::Signer,
     vault,
     world::{Document, World},
 };
@@ -61,26 +61,26 @@ pub struct Azure {
     pub journal: Journal,
     rules: Rules,
     world: Mutex<World>,
-    signer: Signer,
+    signer: Arc<Signer>,
     /// Authorities of issuers that are somewhere else.
     trusted: Vec<CertificateDer<'static>>,
     app_service_secret: Redacted,
 }
 
 impl Azure {
-    /// # Errors
-    /// If Entra's signing key cannot be made.
-    pub fn new(rules: Rules, trusted: Vec<CertificateDer<'static>>) -> Result<Self, SignerError> {
-        Ok(Self {
+    /// An empty one, whose Entra signs with this key.
+    #[must_use]
+    pub fn new(rules: Rules, trusted: Vec<CertificateDer<'static>>, signer: Arc<Signer>) -> Self {
+        Self {
             clock: Clock::default(),
             faults: Faults::default(),
             journal: Journal::default(),
             rules,
             world: Mutex::default(),
-            signer: Signer::generate()?,
+            signer,
             trusted,
             app_service_secret: Redacted::new(random::hex(16)),
-        })
+        }
     }
 
     #[must_use]

@@ -74,9 +74,8 @@ impl Certificate {
     #[must_use]
     pub fn has_thumbprint(&self, thumbprint: &str) -> bool {
         let sha256 = digest::digest(&digest::SHA256, &self.der);
-        [BASE64_URL_SAFE_NO_PAD.encode(self.sha1()), BASE64_URL_SAFE_NO_PAD.encode(sha256.as_ref())]
-            .iter()
-            .any(|own| own == thumbprint.trim_end_matches('='))
+        let given = url_safe(thumbprint);
+        [BASE64_URL_SAFE_NO_PAD.encode(self.sha1()), BASE64_URL_SAFE_NO_PAD.encode(sha256.as_ref())].contains(&given)
             || thumbprint.eq_ignore_ascii_case(&self.thumbprint())
     }
 
@@ -103,6 +102,11 @@ impl Certificate {
     fn sha1(&self) -> Vec<u8> {
         digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &self.der).as_ref().to_vec()
     }
+}
+
+/// RFC 7515 has base64url without padding; MSAL for Go writes base64, and Entra takes it.
+pub(crate) fn url_safe(base64: &str) -> String {
+    base64.trim_end_matches('=').replace('+', "-").replace('/', "_")
 }
 
 fn timestamp(time: x509_cert::time::Time) -> Result<Timestamp, NoCertificate> {

@@ -52,12 +52,12 @@ pub(crate) fn answer(azure: &Azure, about: &About, call: &Call) -> Answer {
             azure.faults.add(fault);
             body(&azure.faults.all())
         }),
-        ("DELETE", ["faults"]) => done(azure.faults.clear()),
-        ("PUT", ["world"]) => with_body(call, |document: Document| done(azure.load(document))),
-        ("DELETE", ["world"]) => done(azure.with_world_mut(|world| *world = World::default())),
+        ("DELETE", ["faults"]) => done(|| azure.faults.clear()),
+        ("PUT", ["world"]) => with_body(call, |document: Document| done(|| azure.load(document))),
+        ("DELETE", ["world"]) => done(|| azure.with_world_mut(|world| *world = World::default())),
         ("GET", ["requests"]) => body(&azure.journal.entries()),
         ("GET", ["counts"]) => body(&azure.journal.counts()),
-        ("DELETE", ["requests"]) => done(azure.journal.clear()),
+        ("DELETE", ["requests"]) => done(|| azure.journal.clear()),
         _ => unknown(&call.method, &call.path),
     }
 }
@@ -91,7 +91,8 @@ fn body(value: &impl Serialize) -> Answer {
     }
 }
 
-fn done((): ()) -> Answer {
+fn done(change: impl FnOnce()) -> Answer {
+    change();
     let mut answer = Answer::default();
     *answer.status_mut() = StatusCode::NO_CONTENT;
     answer

@@ -84,7 +84,7 @@ async fn over_the_network(
     };
     tokio::select! {
         result = exchange => result,
-        ended = connection => Err(ended.err().map_or(FetchError::Cut, |error| unreachable(error))),
+        ended = connection => Err(ended.err().map_or(FetchError::Cut, unreachable)),
     }
 }
 

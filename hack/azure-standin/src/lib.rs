@@ -37,7 +37,7 @@ use crate::{
     azure::{Azure, Rules},
     control::About,
     server::{Connections, Purpose, Server, acceptor},
-    signer::SignerError,
+    signer::{Signer, SignerError},
 };
 
 /// Where to listen and what to start with.
@@ -54,13 +54,23 @@ pub struct Settings {
     pub rules: Rules,
     /// Authorities of issuers that the stand-in does not serve itself.
     pub trusted: Vec<CertificateDer<'static>>,
+    /// Entra's signing key; without one, one is made, which takes its time in an unoptimised build.
+    pub signer: Option<Arc<Signer>>,
 }
 
 impl Default for Settings {
     /// Free ports on loopback.
     fn default() -> Self {
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self { proxy: free, tls: free, plain: free, control: free, rules: Rules::default(), trusted: Vec::new() }
+        Self {
+            proxy: free,
+            tls: free,
+            plain: free,
+            control: free,
+            rules: Rules::default(),
+            trusted: Vec::new(),
+            signer: None,
+        }
     }
 }
 
@@ -94,10 +104,11 @@ impl Standin {
         if !settings.control.ip().is_loopback() {
             return Err(StartError::ControlForAll(settings.control));
         }
-        let authority = Authority::new("azure-standin")?;
+        let authority = Authority::new("azure-standin authority")?;
         let mut trusted = settings.trusted;
         trusted.push(authority.der().clone());
-        let azure = Arc::new(Azure::new(settings.rules, trusted)?);
+        let signer = settings.signer.map_or_else(|| Signer::generate().map(Arc::new), Ok)?;
+        let azure = Arc::new(Azure::new(settings.rules, trusted, signer));
         let ca_pem = authority.pem().to_owned();
         let acceptor = acceptor(Arc::clone(&azure), authority).map_err(|error| StartError::Tls(error.into()))?;
         let [proxy, tls, plain, control] = [

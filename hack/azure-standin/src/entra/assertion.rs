@@ -1,6 +1,9 @@
 //! Client assertions that the client signed with the key of a certificate.
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
+use base64::{
+    Engine as _,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
 use jiff::Timestamp;
 
 use super::{
@@ -8,8 +11,8 @@ use super::{
     token::Attempt,
 };
 use crate::{
-    certificate::Certificate,
-    jwt::{Header, PublicKey, Token},
+    certificate::{Certificate, url_safe},
+    jwt::{Chain, Header, PublicKey, Token},
 };
 
 const ALGORITHMS: [&str; 4] = ["RS256", "RS384", "RS512", "PS256"];
@@ -103,7 +106,7 @@ fn certificate(attempt: &Attempt<'_>, header: &Header) -> Result<Certificate, Pr
 }
 
 fn chain(header: &Header) -> Result<Vec<Certificate>, Problem> {
-    let entries = header.x5c.as_ref().map(|chain| chain.entries()).unwrap_or_default();
+    let entries = header.x5c.as_ref().map(Chain::entries).unwrap_or_default();
     entries
         .iter()
         .map(|entry| {
@@ -130,11 +133,10 @@ fn check_chain(attempt: &Attempt<'_>, leaf: &Certificate, intermediates: &[Certi
 
 /// Error texts have the SHA-1 thumbprint in hexadecimal, where it is known.
 fn shown(thumbprint: &str, leaf: Option<&Certificate>) -> String {
-    use base64::prelude::BASE64_URL_SAFE_NO_PAD;
     if let Some(leaf) = leaf {
         return leaf.thumbprint();
     }
-    match BASE64_URL_SAFE_NO_PAD.decode(thumbprint.trim_end_matches('=')) {
+    match BASE64_URL_SAFE_NO_PAD.decode(url_safe(thumbprint)) {
         Ok(bytes) if [20, 32].contains(&bytes.len()) => crate::random::to_hex(&bytes).to_uppercase(),
         _ => thumbprint.to_owned(),
     }

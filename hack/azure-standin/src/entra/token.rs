@@ -13,6 +13,7 @@ use crate::{
 };
 
 const LIFETIME_SECONDS: i64 = 3599;
+const OPENID_SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_access"];
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// The fields of a token request.
@@ -111,9 +112,13 @@ fn prove_by_secret(attempt: &Attempt<'_>, secret: &str) -> Result<(), Problem> {
     if known.not_after <= attempt.azure.clock.now() { Err(problem::expired_secret(client_id)) } else { Ok(()) }
 }
 
-/// `RESOURCE/.default`: what is before the last slash is the audience of the token.
+/// `RESOURCE/.default`: what is before the last slash is the audience of the token. MSAL for Go adds scopes of OpenID.
 fn resource(scope: &str) -> Result<&str, Problem> {
-    scope.strip_suffix("/.default").ok_or_else(|| problem::scope_without_default(scope))
+    let mut scopes = scope.split_whitespace().filter(|one| !OPENID_SCOPES.contains(one));
+    match (scopes.next().and_then(|one| one.strip_suffix("/.default")), scopes.next()) {
+        (Some(resource), None) => Ok(resource),
+        _ => Err(problem::scope_without_default(scope)),
+    }
 }
 
 fn issue(attempt: &Attempt<'_>, resource: &str) -> Result<Answer, Problem> {

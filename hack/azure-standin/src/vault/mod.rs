@@ -28,8 +28,8 @@ pub use access::{Authorization, Permission, Role};
 pub(crate) use refusal::failure;
 
 /// Those with which secrets look as they do here.
-const API_VERSIONS: [&str; 11] =
-    ["2015-06-01", "2016-10-01", "7.0", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "2025-07-01", "2026-03-01-preview"];
+const API_VERSIONS: &[&str] =
+    &["2016-10-01", "7.0", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "2025-07-01", "2026-03-01-preview", "2026-04-01"];
 
 /// A request that was let in.
 struct Visit<'a> {
@@ -72,7 +72,7 @@ fn check_request(operation: Operation, call: &Call, name: &str) -> Result<(), Re
         Some(version) if !API_VERSIONS.contains(&version) => {
             return Err(refusal::bad_parameter(&format!(
                 "The specified version ({version}) is not recognized. Consider using the latest supported version \
-                 (2025-07-01)."
+                 (2026-04-01)."
             )));
         }
         Some(_) => {}

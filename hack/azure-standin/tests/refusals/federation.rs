@@ -3,15 +3,16 @@
 use azure_standin::{
     fault::{Effect, Fault},
     operation::Operation,
-    signer::Signer,
     world::PublicDocument,
 };
 use serde_json::json;
 
-use crate::world::{Assertion, CLUSTER, ISSUER, NOW, SERVICE_ACCOUNT, WORKLOAD, azure, sign_in, with_principal};
+use crate::world::{
+    Assertion, CERTIFICATE, CLUSTER, ISSUER, NOW, SERVICE_ACCOUNT, WORKLOAD, azure, sign_in, signer, with_principal,
+};
 
 async fn refusal(assertion: Assertion) -> String {
-    sign_in(&azure(), WORKLOAD, &assertion.of_its_key()).await.unwrap_err()
+    sign_in(&azure(), WORKLOAD, &assertion.token()).await.unwrap_err()
 }
 
 const CHECK: &str = "Check your federated identity credential Subject, Audience and Issuer against the presented \
@@ -26,7 +27,7 @@ fn no_match(code: u32, what: &str) -> String {
 #[tokio::test]
 async fn a_token_of_the_cluster_signs_in_again_and_again() {
     let azure = azure();
-    let token = Assertion::of_cluster().of_its_key();
+    let token = Assertion::of_cluster().token();
     for _ in 0..2 {
         assert!(sign_in(&azure, WORKLOAD, &token).await.is_ok());
     }
@@ -64,7 +65,7 @@ async fn the_audience_matches() {
 async fn without_federated_credentials_none_is_looked_for() {
     let azure = azure();
     with_principal(&azure, WORKLOAD, |one| one.federated_credentials.clear());
-    let refusal = sign_in(&azure, WORKLOAD, &Assertion::of_cluster().of_its_key()).await.unwrap_err();
+    let refusal = sign_in(&azure, WORKLOAD, &Assertion::of_cluster().token()).await.unwrap_err();
     assert_eq!(
         refusal,
         format!(
@@ -91,9 +92,7 @@ async fn an_expired_token_is_refused() {
 
 #[tokio::test]
 async fn a_token_for_more_than_a_day_is_refused() {
-    assert!(
-        sign_in(&azure(), WORKLOAD, &Assertion::of_cluster().claim("exp", NOW + 90_000).of_its_key()).await.is_ok()
-    );
+    assert!(sign_in(&azure(), WORKLOAD, &Assertion::of_cluster().claim("exp", NOW + 90_000).token()).await.is_ok());
     let refusal = refusal(Assertion::of_cluster().claim("exp", NOW + 90_001)).await;
     assert!(refusal.starts_with("401 invalid_client AADSTS70023: "), "{refusal}");
 }
@@ -112,7 +111,7 @@ async fn a_key_that_the_issuer_does_not_publish_is_not_found() {
 
 #[tokio::test]
 async fn the_signature_is_verified_with_the_issuers_key() {
-    let forged = Assertion::of_cluster().signed_by(Signer::generate().unwrap()).token();
+    let forged = Assertion::of_cluster().signed_by(signer(&CERTIFICATE)).token();
     let refusal = sign_in(&azure(), WORKLOAD, &forged).await.unwrap_err();
     assert!(refusal.contains("AADSTS700027: ") && refusal.contains(&CLUSTER.key_id()), "{refusal}");
 }
@@ -129,7 +128,7 @@ const UNREACHABLE: &str = "400 invalid_request AADSTS50166: Request to External 
 async fn an_issuer_without_documents_cannot_be_reached() {
     let azure = azure();
     azure.with_world_mut(|world| world.documents.clear());
-    let token = Assertion::of_cluster().of_its_key();
+    let token = Assertion::of_cluster().token();
     assert_eq!(sign_in(&azure, WORKLOAD, &token).await.unwrap_err(), UNREACHABLE);
 }
 
@@ -138,7 +137,7 @@ async fn an_issuer_that_fails_cannot_be_reached() {
     for effect in [Effect::Status { status: 500, retry_after_seconds: None }, Effect::Cut, Effect::Torn] {
         let azure = azure();
         azure.faults.add(Fault::times(Operation::GetDocument, 1, effect));
-        let token = Assertion::of_cluster().of_its_key();
+        let token = Assertion::of_cluster().token();
         assert_eq!(sign_in(&azure, WORKLOAD, &token).await.unwrap_err(), UNREACHABLE);
         assert!(sign_in(&azure, WORKLOAD, &token).await.is_ok());
     }
@@ -151,7 +150,7 @@ async fn the_discovery_document_is_of_the_issuer_itself() {
     let document =
         PublicDocument { url: format!("{ISSUER}/.well-known/openid-configuration"), body: discovery.to_string() };
     azure.with_world_mut(|world| world.publish(document));
-    let token = Assertion::of_cluster().of_its_key();
+    let token = Assertion::of_cluster().token();
     assert_eq!(sign_in(&azure, WORKLOAD, &token).await.unwrap_err(), UNREACHABLE);
 }
 
@@ -160,6 +159,6 @@ async fn an_issuer_without_tls_cannot_be_reached() {
     let azure = azure();
     let issuer = ISSUER.replace("https", "http");
     with_principal(&azure, WORKLOAD, |one| one.federated_credentials[0].issuer.clone_from(&issuer));
-    let token = Assertion::of_cluster().claim("iss", issuer).of_its_key();
+    let token = Assertion::of_cluster().claim("iss", issuer).token();
     assert_eq!(sign_in(&azure, WORKLOAD, &token).await.unwrap_err(), UNREACHABLE);
 }

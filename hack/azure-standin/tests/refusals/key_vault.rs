@@ -15,8 +15,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::world::{
-    APPLICATION, NOW, OPERATOR, TENANT, VAULT, WORKLOAD, answered, azure, bearer, get, json_of, object_of, vault,
-    vault_call, with_secret,
+    APPLICATION, NOW, OPERATOR, TENANT, VAULT, WORKLOAD, answered, azure, bearer, get, json_of, object_of, other_azure,
+    vault, vault_call, with_secret,
 };
 
 const OFFICER: &str = APPLICATION;
@@ -139,7 +139,7 @@ async fn a_token_expires_after_five_minutes_of_grace() {
 
 #[tokio::test]
 async fn a_token_of_somebody_else_is_invalid() {
-    let (azure, other) = (azure(), azure());
+    let (azure, other) = (azure(), other_azure());
     let token = bearer(&other, USER, "https://vault.azure.net");
     assert!(refusal_of_token(&azure, &token).await.ends_with("its signature is invalid."));
     assert!(refusal_of_token(&azure, "no.token").await.starts_with("Error validating token: the token is malformed"));

@@ -105,6 +105,10 @@ async fn other_grants_are_not_supported() {
 async fn a_scope_ends_with_default() {
     let assertion = assertion();
     let mut fields = fields(APPLICATION, &assertion);
+    fields[4].1 = "https://vault.azure.net/.default openid offline_access profile";
+    assert!(post(&azure(), &token_url(TENANT), &fields).await.is_ok());
+    fields[4].1 = "https://vault.azure.net/.default https://management.azure.com/.default";
+    assert!(post(&azure(), &token_url(TENANT), &fields).await.is_err());
     fields[4].1 = "https://vault.azure.net";
     let refusal = post(&azure(), &token_url(TENANT), &fields).await.unwrap_err();
     assert!(refusal.starts_with("400 invalid_scope AADSTS1002012: The provided value for scope https://vault"));

@@ -1,6 +1,6 @@
 //! One world in which everything is as it should be. A test is the line that breaks it.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use azure_standin::{
     authority::{Authority, ClientCertificate, Validity},
@@ -46,16 +46,17 @@ pub static OTHER_CERTIFICATE: LazyLock<ClientCertificate> =
 pub static EXPIRED: LazyLock<ClientCertificate> = LazyLock::new(|| client_certificate(&AUTHORITY, SUBJECT, -1));
 pub static MISNAMED: LazyLock<ClientCertificate> =
     LazyLock::new(|| client_certificate(&AUTHORITY, "other.identity.test", 90));
-pub static CLUSTER: LazyLock<Signer> = LazyLock::new(|| Signer::generate().unwrap());
+pub static CLUSTER: LazyLock<Arc<Signer>> = LazyLock::new(|| Arc::new(Signer::generate().unwrap()));
+static ENTRA: LazyLock<Arc<Signer>> = LazyLock::new(|| Arc::new(Signer::generate().unwrap()));
 
 fn client_certificate(authority: &Authority, subject: &str, days: i64) -> ClientCertificate {
     let validity = Validity { not_before: NOW - 10 * DAY, not_after: NOW + days * DAY };
     authority.client(subject, validity).unwrap()
 }
 
-pub fn signer(certificate: &ClientCertificate) -> Signer {
+pub fn signer(certificate: &ClientCertificate) -> Arc<Signer> {
     let key = PrivatePkcs8KeyDer::from_pem_slice(certificate.key_pem.reveal().as_bytes()).unwrap();
-    Signer::from_pkcs8(key.secret_pkcs8_der()).unwrap()
+    Arc::new(Signer::from_pkcs8(key.secret_pkcs8_der()).unwrap())
 }
 
 pub fn azure() -> Azure {
@@ -63,7 +64,16 @@ pub fn azure() -> Azure {
 }
 
 pub fn azure_with(rules: Rules) -> Azure {
-    let azure = Azure::new(rules, Vec::new()).unwrap();
+    of_signer(rules, &ENTRA)
+}
+
+/// Another Azure, whose tokens are not good in this one.
+pub fn other_azure() -> Azure {
+    of_signer(Rules::default(), &CLUSTER)
+}
+
+fn of_signer(rules: Rules, signer: &Arc<Signer>) -> Azure {
+    let azure = Azure::new(rules, Vec::new(), Arc::clone(signer));
     azure.clock.stop_at(Timestamp::from_second(NOW).unwrap());
     azure.load(document());
     azure
@@ -158,7 +168,7 @@ pub fn with_principal(azure: &Azure, client_id: &str, change: impl FnOnce(&mut P
 pub struct Assertion {
     header: Value,
     claims: Value,
-    key: Signer,
+    key: Arc<Signer>,
 }
 
 impl Assertion {
@@ -184,7 +194,7 @@ impl Assertion {
             claims: json!({
                 "aud": ["openshift"], "iss": ISSUER, "sub": SERVICE_ACCOUNT, "iat": NOW, "nbf": NOW, "exp": NOW + 3600,
             }),
-            key: Signer::generate().unwrap(),
+            key: Arc::clone(&CLUSTER),
         }
     }
 
@@ -208,18 +218,13 @@ impl Assertion {
         self
     }
 
-    pub fn signed_by(mut self, key: Signer) -> Self {
+    pub fn signed_by(mut self, key: Arc<Signer>) -> Self {
         self.key = key;
         self
     }
 
     pub fn token(&self) -> String {
         self.key.sign_with(&self.header, &self.claims).unwrap()
-    }
-
-    /// Signed by the cluster's own key.
-    pub fn of_its_key(&self) -> String {
-        CLUSTER.sign_with(&self.header, &self.claims).unwrap()
     }
 }
 
