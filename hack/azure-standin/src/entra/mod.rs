@@ -4,7 +4,7 @@ mod access_token;
 mod assertion;
 mod discovery;
 mod federation;
-pub(crate) mod problem;
+mod problem;
 mod token;
 
 use http::StatusCode;

@@ -6,6 +6,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "these are parts of tests")]
 
 mod clients;
+mod program;
 mod sockets;
 mod world;
 

@@ -20,7 +20,7 @@ use tokio::{
 use crate::world::{TENANT, WORKLOAD, World, empty};
 
 /// Sends a request as it stands and reads until the connection ends.
-async fn send(address: SocketAddr, request: &str, body: &str) -> String {
+pub async fn send(address: SocketAddr, request: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let length = body.len();
     let text = format!("{request}\r\nHost: standin\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
