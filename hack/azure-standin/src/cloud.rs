@@ -1,0 +1,145 @@
+//! Azure's clouds and the host names by which a request finds its service.
+
+use serde::{Deserialize, Serialize};
+
+use crate::exchange::Channel;
+
+/// One of Azure's clouds. A tenant and its vaults are in one of them.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cloud {
+    #[default]
+    Public,
+    UsGovernment,
+    China,
+}
+
+/// The names of one cloud.
+#[derive(Debug)]
+pub struct Names {
+    pub cloud: Cloud,
+    /// The host that tokens are asked of, and its other names. Each also has regional ones: `REGION.name`.
+    pub logins: &'static [&'static str],
+    pub vaults: &'static str,
+    pub blobs: &'static str,
+    /// What the `iss` of a token begins with.
+    pub issuer: &'static str,
+}
+
+/// <https://learn.microsoft.com/azure/azure-government/compare-azure-government-global-azure>
+/// and the cloud configurations of the Azure SDKs.
+pub static CLOUDS: [Names; 3] = [
+    Names {
+        cloud: Cloud::Public,
+        logins: &["login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net"],
+        vaults: "vault.azure.net",
+        blobs: "blob.core.windows.net",
+        issuer: "https://sts.windows.net",
+    },
+    Names {
+        cloud: Cloud::UsGovernment,
+        logins: &["login.microsoftonline.us", "login.usgovcloudapi.net"],
+        vaults: "vault.usgovcloudapi.net",
+        blobs: "blob.core.usgovcloudapi.net",
+        issuer: "https://sts.windows.net",
+    },
+    Names {
+        cloud: Cloud::China,
+        logins: &["login.partner.microsoftonline.cn", "login.chinacloudapi.cn"],
+        vaults: "vault.azure.cn",
+        blobs: "blob.core.chinacloudapi.cn",
+        issuer: "https://sts.chinacloudapi.cn",
+    },
+];
+
+impl Cloud {
+    #[must_use]
+    pub fn names(self) -> &'static Names {
+        match self {
+            Self::Public => &CLOUDS[0],
+            Self::UsGovernment => &CLOUDS[1],
+            Self::China => &CLOUDS[2],
+        }
+    }
+
+    /// The resource that a token for Key Vault is for.
+    #[must_use]
+    pub fn vault_resource(self) -> String {
+        format!("https://{}", self.names().vaults)
+    }
+
+    /// The login host of the documentation and of error texts.
+    #[must_use]
+    pub fn login(self) -> &'static str {
+        self.names().logins[0]
+    }
+}
+
+/// What answers at a host name. One module each; ARM is to become another.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Service {
+    Entra(Cloud),
+    KeyVault {
+        cloud: Cloud,
+        vault: String,
+    },
+    /// Public documents of issuers: a blob account, or any other host that the world has documents of.
+    Documents,
+    /// The metadata service of the machine.
+    Metadata,
+    /// The token endpoint that App Service gives its apps.
+    AppService,
+}
+
+/// The address at which every machine of Azure finds its metadata service.
+pub const METADATA_HOST: &str = "169.254.169.254";
+
+impl Service {
+    /// Which of Azure's own services has this name.
+    #[must_use]
+    pub fn at(channel: Channel, host: &str, path: &str) -> Option<Self> {
+        match channel {
+            Channel::Plain if path.starts_with("/metadata/") => Some(Self::Metadata),
+            Channel::Plain if path.starts_with("/msi/") => Some(Self::AppService),
+            Channel::Plain => None,
+            Channel::Tls => CLOUDS.iter().find_map(|names| Self::of_cloud(names, host)),
+        }
+    }
+
+    fn of_cloud(names: &Names, host: &str) -> Option<Self> {
+        let below = |suffix: &str| host.strip_suffix(suffix)?.strip_suffix('.').map(str::to_owned);
+        if names.logins.iter().any(|login| host == *login || below(login).is_some()) {
+            return Some(Self::Entra(names.cloud));
+        }
+        if let Some(vault) = below(names.vaults) {
+            return Some(Self::KeyVault { cloud: names.cloud, vault });
+        }
+        below(names.blobs).map(|_| Self::Documents)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_lead_to_services_of_their_cloud() {
+        let at = |host: &str| Service::at(Channel::Tls, host, "/");
+        let vault = |cloud| Some(Service::KeyVault { cloud, vault: "kv".into() });
+        assert_eq!(at("login.microsoftonline.com"), Some(Service::Entra(Cloud::Public)));
+        assert_eq!(at("westus2.login.microsoft.com"), Some(Service::Entra(Cloud::Public)));
+        assert_eq!(at("login.microsoftonline.us"), Some(Service::Entra(Cloud::UsGovernment)));
+        assert_eq!(at("kv.vault.azure.net"), vault(Cloud::Public));
+        assert_eq!(at("kv.vault.azure.cn"), vault(Cloud::China));
+        assert_eq!(at("account.blob.core.windows.net"), Some(Service::Documents));
+        assert_eq!(at("evil-login.microsoftonline.com.example"), None);
+        assert_eq!(at("vault.azure.net"), None);
+    }
+
+    #[test]
+    fn the_metadata_service_does_not_speak_tls() {
+        assert_eq!(Service::at(Channel::Plain, METADATA_HOST, "/metadata/x"), Some(Service::Metadata));
+        assert_eq!(Service::at(Channel::Tls, METADATA_HOST, "/metadata/x"), None);
+        assert_eq!(Service::at(Channel::Plain, "kv.vault.azure.net", "/secrets"), None);
+    }
+}
