@@ -8,6 +8,8 @@
 pub mod cli;
 pub mod component;
 pub mod crd;
+pub mod credential;
+pub mod explain;
 pub mod finding;
 pub mod input;
 pub mod manifest;

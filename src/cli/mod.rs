@@ -1,7 +1,9 @@
 //! The command line: one file a subcommand. Reads files, environment and terminal so that nothing else has to.
 
+mod check;
 mod completions;
 mod environment;
+mod explain;
 mod input;
 mod render;
 mod report;
@@ -24,13 +26,15 @@ struct Cli {
 enum Command {
     Render(render::Args),
     Validate(validate::Args),
+    Check(check::Args),
+    Explain(explain::Args),
     Completions(completions::Args),
 }
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  findings: something in the input is refused
+  1  findings: something in the input is refused, or an error text that nothing here explains
   2  usage, or a file that cannot be read or written";
 
 /// What a command came to.
@@ -47,6 +51,8 @@ pub fn main() -> ExitCode {
     let result = match command {
         Command::Render(args) => render::run(&args),
         Command::Validate(args) => validate::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Completions(args) => completions::run(&args),
     };
     match result {
