@@ -86,7 +86,7 @@ fn document() -> String {
     let mut text = String::from(
         "# Explained errors\n\n\
          Generated from `src/explain` by `cargo xtask bless`. `hcp-identity explain TEXT` takes the first row that fits: every text\n\
-         of the second column must be in the error, and a code must be whole. Real texts: `testdata/explain`.\n\n\
+         of `known by` must be in the error, and a code must be whole. Real texts: `testdata/explain`.\n\n\
          | reason | who says it | known by | cause | next step | command |\n|---|---|---|---|---|---|\n",
     );
     for row in rows() {

@@ -34,9 +34,9 @@ fn spellings(canary: &[u8]) -> Vec<String> {
     let plain = String::from_utf8_lossy(canary).into_owned();
     let percent: String = canary.iter().fold(String::new(), |mut text, byte| {
         if byte.is_ascii_alphanumeric() {
-            text.push(char::from(*byte))
+            text.push(char::from(*byte));
         } else {
-            write!(text, "%{byte:02X}").unwrap()
+            write!(text, "%{byte:02X}").unwrap();
         }
         text
     });

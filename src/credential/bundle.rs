@@ -56,7 +56,7 @@ fn not_base64(client_secret: &str) -> Problem {
         "is PEM text, and the consumer wants it in base64"
     } else if client_secret.contains(['-', '_']) {
         "is base64 for URLs, and the consumer wants the standard one (+ and / for - and _)"
-    } else if client_secret.len() % 4 != 0 {
+    } else if !client_secret.len().is_multiple_of(4) {
         "is no base64: its length is no multiple of four, padding (=) included"
     } else {
         "is no base64"

@@ -98,7 +98,7 @@ fn text(tag: u8, bytes: &[u8]) -> Option<String> {
         0x13 => utf8.filter(|text| text.as_bytes().iter().all(printable)),
         0x14 => Some(bytes.iter().copied().map(char::from).collect()),
         0x16 => utf8.filter(|text| text.is_ascii()),
-        0x1e if bytes.len() % 2 == 0 => {
+        0x1e if bytes.len().is_multiple_of(2) => {
             let units =
                 bytes.chunks_exact(2).map(|pair| pair.iter().fold(0, |unit, &byte| unit << 8 | u16::from(byte)));
             let unit_of_a_character = |unit: &u16| !matches!(unit, 0xd800..=0xdfff | 0xfdd0..=0xfdef | 0xfffe..);

@@ -154,10 +154,15 @@ fn long_length(bytes: &[u8]) -> Option<usize> {
     shortest.then(|| bytes.iter().fold(0, |length, &byte| length << 8 | usize::from(byte)))
 }
 
-/// The one element that the bytes are.
+/// The one element that the bytes are, which must have this tag.
 pub(super) fn only(bytes: &[u8], tag: u8) -> Option<Element<'_>> {
+    whole(bytes).filter(|element| element.tag == tag)
+}
+
+/// The one element that the bytes are.
+pub(super) fn whole(bytes: &[u8]) -> Option<Element<'_>> {
     let mut reader = Reader(bytes);
-    let element = reader.element(tag)?;
+    let element = reader.any()?;
     reader.is_empty().then_some(element)
 }
 

@@ -30,12 +30,12 @@ const HOSTS: [(&str, &[&str]); 5] = [
 pub(super) fn cloud_of(host: &str) -> Option<&'static str> {
     let host = host.to_ascii_lowercase();
     let host = host.split(':').next().unwrap_or_default();
-    let belongs = |known: &&str| {
-        host.strip_suffix(*known).is_some_and(|front| front.is_empty() || front.ends_with('.'))
+    let belongs = |known: &str| {
+        host.strip_suffix(known).is_some_and(|front| front.is_empty() || front.ends_with('.'))
             // Regional: westeurope.login.microsoft.com, or westus2.logincredential.microsoft.com.
             || known.strip_prefix("login.").is_some_and(|domain| host == format!("logincredential.{domain}"))
     };
-    HOSTS.iter().find(|(_, hosts)| hosts.iter().any(|known| belongs(&known))).map(|(cloud, _)| *cloud)
+    HOSTS.iter().find(|(_, hosts)| hosts.iter().any(|known| belongs(known))).map(|(cloud, _)| *cloud)
 }
 
 pub(super) fn read(endpoint: &str) -> Endpoint<'_> {

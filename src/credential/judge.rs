@@ -175,7 +175,7 @@ fn document(value: &Secret, encoding: ObjectEncoding) -> Result<Document, Proble
         }
         (None, Some(refusal)) => {
             let file = decoded.as_ref().map(Secret::expose).unwrap_or_default();
-            let (message, remedy) = not_json(file, &refusal.message.to_owned(), (refusal.line, refusal.column));
+            let (message, remedy) = not_json(file, refusal.message, (refusal.line, refusal.column));
             Err(Problem::error(Reason::NotJson, None, message, remedy))
         }
     }

@@ -17,8 +17,6 @@ mod pkcs12;
 mod private_key;
 mod problem;
 mod secret;
-#[cfg(test)]
-mod tests;
 
 pub use document::Field;
 pub use encoding::decode;

@@ -62,7 +62,8 @@ pub(super) fn blocks(bytes: &[u8]) -> Result<Vec<Block>, Refusal> {
     if kind != DATA {
         return Err(Refusal::Layout("is signed instead of protected by a password".to_owned()));
     }
-    let safe = content.value(der::explicit(0)).and_then(|inner| der::only(inner, OCTET_STRING));
+    // An octet string; Go takes whatever it is.
+    let safe = content.value(der::explicit(0)).and_then(der::whole);
     let safe = safe.ok_or(Refusal::Damaged("its contents"))?.value;
     let password = password(&mut pfx, safe)?;
     let mut contents = Reader(der::only(safe, SEQUENCE).ok_or(Refusal::Damaged("the authenticated safe"))?.value);
@@ -154,11 +155,7 @@ fn attribute(mut attribute: Reader) -> Option<()> {
     let kind = attribute.oid()?;
     let value = attribute.value(SET)?;
     match kind {
-        FRIENDLY_NAME | CSP_NAME => {
-            let mut reader = Reader(value);
-            let string = reader.any()?;
-            (reader.is_empty() && string.value.len() % 2 == 0).then_some(())
-        }
+        FRIENDLY_NAME | CSP_NAME => der::whole(value).filter(|string| string.value.len().is_multiple_of(2)).map(|_| ()),
         LOCAL_KEY_ID => der::only(value, OCTET_STRING).map(|_| ()),
         _ => Some(()),
     }
@@ -180,9 +177,7 @@ fn key(content: &[u8], password: &[u8]) -> Result<Secret, Refusal> {
     let mut info = Reader(der::only(content, SEQUENCE).ok_or(DAMAGED)?.value);
     let algorithm = info.algorithm().ok_or(DAMAGED)?;
     let key = decrypt(algorithm, info.value(OCTET_STRING).ok_or(DAMAGED)?, password)?;
-    let mut reader = Reader(key.expose());
-    let one_element = reader.any().is_some() && reader.is_empty();
-    if one_element { Ok(key) } else { Err(Refusal::Key) }
+    if der::whole(key.expose()).is_some() { Ok(key) } else { Err(Refusal::Key) }
 }
 
 fn decrypt((cipher, parameters): Algorithm, ciphertext: &[u8], password: &[u8]) -> Result<Secret, Refusal> {

@@ -20,17 +20,8 @@ impl Case {
 }
 
 pub(crate) fn all() -> Vec<Case> {
-    [members(), encodings(), spellings(), bundles(), pem(), pkcs12(), tenants(), endpoints(), reloads()].concat_all()
-}
-
-trait ConcatAll {
-    fn concat_all(self) -> Vec<Case>;
-}
-
-impl<const N: usize> ConcatAll for [Vec<Case>; N] {
-    fn concat_all(self) -> Vec<Case> {
-        self.into_iter().flatten().collect()
-    }
+    let areas = [members, encodings, spellings, bundles, pem, pkcs12, tenants, endpoints, reloads];
+    areas.into_iter().flat_map(|area| area()).collect()
 }
 
 fn members() -> Vec<Case> {
