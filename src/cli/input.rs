@@ -115,7 +115,7 @@ fn manifests_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// A megabyte: more than any settings file or credential has.
+/// A megabyte: more than any settings file, credential or error text has.
 const LIMIT: u64 = 1 << 20;
 
 /// Reads a credential, or whatever the file is instead, and leaves no copy behind.
@@ -129,7 +129,7 @@ pub(super) fn read_secret(path: &Path) -> Result<Secret> {
     let secret = Secret::new(bytes);
     read.with_context(|| format!("cannot read {name}"))?;
     if secret.expose().len() as u64 > LIMIT {
-        bail!("cannot read {name}: it is larger than 1 MiB, and no Key Vault secret is");
+        bail!("cannot read {name}: it is larger than 1 MiB");
     }
     Ok(secret)
 }
