@@ -11,6 +11,7 @@ use hcp_identity::{
     finding::Severity,
 };
 use jiff::Timestamp;
+use proptest::{collection::vec, prelude::*};
 use serde_json::{Map, Value};
 use strum::IntoEnumIterator as _;
 use support::{
@@ -221,6 +222,24 @@ fn broken_pfx() -> Vec<u8> {
     let at = pfx.windows(5).rposition(|bytes| bytes == [0x06, 0x05, 0x2b, 0x0e, 0x03]).unwrap();
     pfx[at - 4] = 0x31;
     pfx
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever it is: a verdict, and never a panic.
+    #[test]
+    fn any_bytes_are_judged(bytes in vec(any::<u8>(), 0..400), text in "[-BEGINDRSAPVTKYCFO =\n:a-zA-Z0-9+/]{0,300}") {
+        let judged = |value: Vec<u8>, encoding| judge(&Secret::new(value), encoding, &Expectation::default(), at(NOW));
+        for encoding in [ObjectEncoding::Utf8, ObjectEncoding::Hex, ObjectEncoding::Base64] {
+            prop_assert!(!judged(bytes.clone(), encoding).problems.is_empty());
+        }
+        for secret in [&bytes[..], text.as_bytes(), format!("-----BEGIN {text}").as_bytes(), &[b"0\x82", &bytes[..]].concat()] {
+            prop_assert!(!judged(self::text(&around(secret)), ObjectEncoding::Utf8).problems.is_empty());
+        }
+        let _ = judged(self::text(&with("authentication_endpoint", text.as_str())), ObjectEncoding::Utf8);
+        let _ = judged(self::text(&with("not_after", text.as_str())), ObjectEncoding::Utf8);
+    }
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn arguments_are_a_text_as_well_and_json_says_the_same() {
         "az ad sp show --id 11111111-2222-4333-8444-555555555555 --query accountEnabled"
     );
     assert_eq!(answer["recognised"]["aadsts"], "7000112");
-    let unknown = hcp_identity().args(["explain", "-o", "json", "what"]).output().expect("it starts");
+    let unknown = hcp_identity().args(["explain", "what", "-o", "json"]).output().expect("it starts");
     assert_eq!(text(unknown.stdout), "{\n  \"explanation\": null,\n  \"recognised\": {}\n}\n");
     assert_eq!(unknown.status.code(), Some(1));
 }
@@ -86,7 +86,7 @@ fn document() -> String {
     let mut text = String::from(
         "# Explained errors\n\n\
          Generated from `src/explain` by `cargo xtask bless`. `hcp-identity explain TEXT` takes the first row that fits: every text\n\
-         of `known by` must be in the error, and a code must be whole. Real texts: `testdata/explain`.\n\n\
+         of `known by` must be in the error, and a code must be whole. Samples: `testdata/explain`.\n\n\
          | reason | who says it | known by | cause | next step | command |\n|---|---|---|---|---|---|\n",
     );
     for row in rows() {

@@ -16,10 +16,10 @@ use crate::explain::{Explanation, Recognised, explain, recognise};
 #[command(after_help = "\
 Examples:
   hcp-identity explain 'AADSTS700027: Client assertion failed signature validation.'
-  kubectl get events -n NAMESPACE --field-selector reason=FailedMount -o jsonpath='{.items[*].message}' | hcp-identity explain -")]
+  kubectl get events -n NAMESPACE --field-selector reason=FailedMount -o jsonpath='{.items[-1:].message}' | hcp-identity explain -")]
 pub(super) struct Args {
     /// The error text, as much of it as there is, or - for standard input.
-    #[arg(required = true, allow_hyphen_values = true)]
+    #[arg(required = true)]
     text: Vec<String>,
 
     /// Output format.
