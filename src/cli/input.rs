@@ -9,6 +9,8 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
+use crate::credential::Secret;
+
 /// The `-f` of every command that reads manifests.
 #[derive(Debug, clap::Args)]
 pub(super) struct Sources {
@@ -119,9 +121,27 @@ fn manifests_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// A megabyte: more than any settings file, credential or error text has.
+const LIMIT: u64 = 1 << 20;
+
+/// Reads a credential, or whatever the file is instead, and leaves no copy behind.
+pub(super) fn read_secret(path: &Path) -> Result<Secret> {
+    let name = if path == Path::new("-") { "standard input".into() } else { path.to_string_lossy() };
+    let reader: Box<dyn Read> =
+        if path == Path::new("-") { Box::new(io::stdin().lock()) } else { Box::new(open(path)?) };
+    // Room for everything at once: a buffer that grows is copied and given back.
+    let mut bytes = Vec::with_capacity(usize::try_from(LIMIT)? + 64);
+    let read = reader.take(LIMIT + 1).read_to_end(&mut bytes);
+    let secret = Secret::new(bytes);
+    read.with_context(|| format!("cannot read {name}"))?;
+    if secret.expose().len() as u64 > LIMIT {
+        bail!("cannot read {name}: it is larger than 1 MiB");
+    }
+    Ok(secret)
+}
+
 /// Reads a small file whole.
 pub(super) fn read_small(path: &Path) -> Result<String> {
-    const LIMIT: u64 = 1 << 20;
     let mut text = String::new();
     let read = open(path)?.take(LIMIT + 1).read_to_string(&mut text);
     read.with_context(|| format!("cannot read {}", path.display()))?;

@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand. Reads files, environment and terminal so that nothing else has to.
 
+mod check;
 #[cfg(feature = "cluster")]
 mod cluster_command;
 mod completions;
@@ -7,6 +8,7 @@ mod crds;
 #[cfg(feature = "cluster")]
 mod diff;
 mod environment;
+mod explain;
 mod input;
 #[cfg(feature = "cluster")]
 mod release;
@@ -48,13 +50,15 @@ enum Command {
     #[cfg(feature = "cluster")]
     Release(release::Args),
     Crds(crds::Args),
+    Check(check::Args),
+    Explain(explain::Args),
     Completions(completions::Args),
 }
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  findings: something in the input is refused
+  1  findings: something in the input is refused, or an error text that nothing here explains
   2  usage, or a file that cannot be read or written";
 
 /// What a command came to.
@@ -80,6 +84,8 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "cluster")]
         Command::Release(args) => release::run(&args),
         Command::Crds(args) => crds::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Completions(args) => completions::run(&args),
     };
     match result {

@@ -13,6 +13,8 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+pub mod credentials;
+
 pub const KEY_VAULT_USER: &str = "2f6e0f2a-7c33-4b0a-9c27-0d3b1e5a4c11";
 
 /// The binary with an environment of its own.

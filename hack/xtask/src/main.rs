@@ -40,7 +40,20 @@ fn run() -> Result<()> {
 /// Runs the golden tests in the mode that writes what they would compare.
 fn bless() -> Result<()> {
     let status = Command::new(env!("CARGO"))
-        .args(["test", "--quiet", "--test", "render", "--test", "validate", "--test", "components", "--test", "readme"])
+        .args([
+            "test",
+            "--quiet",
+            "--test",
+            "render",
+            "--test",
+            "validate",
+            "--test",
+            "components",
+            "--test",
+            "readme",
+            "--test",
+            "explain",
+        ])
         .env("HCP_IDENTITY_BLESS", "1")
         .status()?;
     if !status.success() {

@@ -1,0 +1,140 @@
+//! `hcp-identity check credential`.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use anyhow::{Result, anyhow};
+use jiff::Timestamp;
+
+use crate::{
+    cli::{CommandResult, Outcome, environment, input, report},
+    credential::{Expectation, Facts, ObjectEncoding, Verdict, judge},
+};
+
+/// Check a credential as the component that signs in with it will read it.
+///
+/// FILE is the value of the Key Vault secret, or what is mounted in a pod (/mnt/certs/NAME): then leave out
+/// --object-encoding, because the mount has decoded it already. Nothing is sent anywhere, and no key is printed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hcp-identity check credential credential.json
+  az keyvault secret show --vault-name VAULT --name NAME --query value -o tsv |
+    hcp-identity check credential - --object-encoding base64 --client-id ID -o json
+  hcp-identity check credential FILE --at 2026-12-31T00:00:00Z   # will it still work then?")]
+pub(super) struct Args {
+    /// The credential, or - for standard input.
+    file: PathBuf,
+
+    /// How the value is encoded: the objectEncoding of the HostedCluster.
+    #[arg(long, value_name = "ENCODING", value_enum, default_value_t = Encoding::Utf8)]
+    object_encoding: Encoding,
+
+    /// The cloud it should sign in to, as spec.platform.azure.cloud names it.
+    #[arg(long, value_name = "CLOUD", value_parser = CLOUDS)]
+    cloud: Option<String>,
+
+    /// The client id that the HostedCluster names. Another one is a warning.
+    #[arg(long, value_name = "ID")]
+    client_id: Option<String>,
+
+    /// Make another client id an error.
+    #[arg(long, requires = "client_id")]
+    strict_client_id: bool,
+
+    /// The tenant that it should sign in to.
+    #[arg(long, value_name = "ID")]
+    tenant_id: Option<String>,
+
+    /// Judge as of this time instead of now (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    at: Option<Timestamp>,
+
+    /// Output format.
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Text)]
+    output: OutputFormat,
+}
+
+const CLOUDS: [&str; 6] = [
+    "AzurePublicCloud",
+    "AzureUSGovernmentCloud",
+    "AzureChinaCloud",
+    "AzureGermanCloud",
+    "AzureStackCloud",
+    "AzureBleuCloud",
+];
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+enum Encoding {
+    #[value(name = "utf-8")]
+    Utf8,
+    Hex,
+    Base64,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+enum OutputFormat {
+    Text,
+    Json,
+}
+
+pub(super) fn run(args: &Args) -> CommandResult {
+    let value = input::read_secret(&args.file)?;
+    let encoding = match args.object_encoding {
+        Encoding::Utf8 => ObjectEncoding::Utf8,
+        Encoding::Hex => ObjectEncoding::Hex,
+        Encoding::Base64 => ObjectEncoding::Base64,
+    };
+    let expected = Expectation {
+        client_id: args.client_id.clone(),
+        strict_client_id: args.strict_client_id,
+        tenant_id: args.tenant_id.clone(),
+        cloud: args.cloud.clone(),
+        ..Expectation::default()
+    };
+    let verdict = judge(&value, encoding, &expected, args.at.unwrap_or_else(environment::now));
+    print(&verdict, args.output)?;
+    Ok(if verdict.is_valid() { Outcome::Done } else { Outcome::Findings })
+}
+
+fn print(verdict: &Verdict, form: OutputFormat) -> Result<()> {
+    let mut out = io::BufWriter::new(anstream::stdout().lock());
+    let written = match form {
+        OutputFormat::Text => text(&mut out, verdict),
+        OutputFormat::Json => {
+            serde_json::to_writer_pretty(&mut out, verdict).map_err(io::Error::from).and_then(|()| writeln!(out))
+        }
+    };
+    let flushed = written.and_then(|()| out.flush());
+    flushed.or_else(report::unless_reader_left).map_err(|error| anyhow!("cannot write standard output: {error}"))
+}
+
+fn text(out: &mut impl Write, verdict: &Verdict) -> io::Result<()> {
+    for problem in &verdict.problems {
+        let style = report::style(problem.severity);
+        let line = problem.to_string();
+        let (severity, rest) = line.split_once('[').unwrap_or(("", &line));
+        writeln!(out, "{style}{severity}{style:#}[{rest}")?;
+    }
+    writeln!(out, "consumer: {}", verdict.consumer)?;
+    let Facts { client_id, tenant_id, endpoint, not_before, usable_until, renew_after, key_bits, .. } = &verdict.facts;
+    let mut line = |name: &str, value: Option<String>| match value {
+        Some(value) => writeln!(out, "{name}: {value}"),
+        None => Ok(()),
+    };
+    line("client id", client_id.clone())?;
+    line("tenant id", tenant_id.clone())?;
+    line("endpoint", endpoint.clone())?;
+    line("not before", not_before.map(|date| date.to_string()))?;
+    line("usable until", usable_until.map(|date| date.to_string()))?;
+    line("renew after", renew_after.map(|date| date.to_string()))?;
+    line("key", key_bits.map(|bits| format!("RSA, {bits} bits")))?;
+    for certificate in &verdict.facts.certificates {
+        let name = certificate.common_name.as_deref().unwrap_or_default().escape_debug();
+        let dates = format!("{} to {}", certificate.not_before, certificate.not_after);
+        line("certificate", Some(format!("CN={name}, {dates}, thumbprint {}", certificate.thumbprint)))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,23 @@
+//! `hcp-identity check`: one file a thing that can be checked.
+
+mod credential;
+
+use super::CommandResult;
+
+/// Check whether something works, and say everything that is wrong with it.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    Credential(credential::Args),
+}
+
+pub(super) fn run(args: &Args) -> CommandResult {
+    match &args.what {
+        What::Credential(args) => credential::run(args),
+    }
+}

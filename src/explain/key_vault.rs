@@ -1,0 +1,86 @@
+//! What Key Vault answers, to the CSI provider or to the KMS plugin.
+
+use super::row::{Match::Texts, Row, Source};
+
+pub(super) static ROWS: &[Row] = &[
+    Row {
+        reason: "SecretDisabled",
+        source: Source::KeyVault,
+        matches: Texts(&["not allowed on a disabled secret"]),
+        cause: "the secret's newest version is disabled",
+        next: "enable it, or store a new version",
+        command: "az keyvault secret list-versions --vault-name {vault} --name {secret} -o table",
+    },
+    Row {
+        reason: "SecretNotFound",
+        source: Source::KeyVault,
+        matches: Texts(&["SecretNotFound"]),
+        cause: "the vault has no secret of this name",
+        next: "compare credentialsSecretName with the vault's secrets",
+        command: "az keyvault secret list --vault-name {vault} --query [].name -o tsv",
+    },
+    Row {
+        reason: "VaultFirewall",
+        source: Source::KeyVault,
+        matches: Texts(&["ForbiddenByFirewall"]),
+        cause: "the vault's firewall does not let the caller's address through",
+        next: "allow the subnet of the nodes, or use the private endpoint",
+        command: "az keyvault network-rule list --name {vault}",
+    },
+    Row {
+        reason: "VaultNotPublic",
+        source: Source::KeyVault,
+        matches: Texts(&["Public network access is disabled"]),
+        cause: "the vault takes no requests from the public network",
+        next: "resolve the vault to its private endpoint on the nodes",
+        command: "az keyvault show --name {vault} --query properties.publicNetworkAccess",
+    },
+    Row {
+        reason: "VaultRoleMissing",
+        source: Source::KeyVault,
+        matches: Texts(&["not permitted to perform"]),
+        cause: "the identity with which the driver reads the vault has no role on it",
+        next: "assign Key Vault Secrets User on the vault to the client id in userAssignedIdentityID",
+        command: "az role assignment create --role 'Key Vault Secrets User' --assignee ID --scope VAULT-ID",
+    },
+    Row {
+        reason: "VaultRbacDenied",
+        source: Source::KeyVault,
+        matches: Texts(&["Caller is not authorized to perform action on resource"]),
+        cause: "the caller has no role on the vault that allows the action, or got it minutes ago",
+        next: "assign the role on the vault, and wait five minutes",
+        command: "az role assignment list --scope VAULT-ID --include-inherited -o table",
+    },
+    Row {
+        reason: "VaultTenantMismatch",
+        source: Source::KeyVault,
+        matches: Texts(&["AKV10032"]),
+        cause: "the token is of another tenant than the vault",
+        next: "set managedIdentitiesKeyVault.tenantID to the vault's tenant",
+        command: "az keyvault show --name {vault} --query properties.tenantId",
+    },
+    Row {
+        reason: "VaultThrottled",
+        source: Source::KeyVault,
+        matches: Texts(&["RESPONSE 429", ".vault."]),
+        cause: "the vault answers too many requests at once; mounts are tried again without a pause",
+        next: "spread restarts, and use several vaults; look for pods that cannot mount and retry",
+        command: "kubectl get events -A --field-selector reason=FailedMount",
+    },
+    Row {
+        reason: "VaultNotFound",
+        source: Source::KeyVault,
+        matches: Texts(&["no such host", ".vault."]),
+        cause: "no vault of this name can be resolved: misspelt, deleted, of another cloud, or the node's DNS fails",
+        next: "compare the vault's name with Azure's",
+        command: "az keyvault show --name {vault}",
+    },
+    Row {
+        reason: "KmsKeyNotFound",
+        source: Source::KeyVault,
+        matches: Texts(&["KeyNotFound"]),
+        cause: "the vault has no key of this name or version",
+        next: "compare kms.azure.activeKey with the vault's keys",
+        command: "az keyvault key list-versions --vault-name {vault} --name KEY -o table",
+    },
+];
