@@ -60,7 +60,9 @@ class Bench:
         subprocess.run(command, check=True, env=self.cluster.environment)
 
     def start(self, program, command):
-        return Process(command, self.cluster.environment, self.cluster.folder / f"{program}.log")
+        logs = self.options.bench / "logs"
+        logs.mkdir(exist_ok=True)
+        return Process(command, self.cluster.environment, logs / f"{program}.log")
 
     def server(self):
         return sum(cpu(self.cluster.pid(name)) for name in ["kube-apiserver", "etcd"])
@@ -262,8 +264,8 @@ def programs(options):
     all = [Program(f"loop, {clients} at once", [tool, "loop", str(options.scale), str(clients)], lasts=False)
            for clients in options.loops]
     if options.daemon:
-        listen = ["--listen-health", "127.0.0.1:0", "--listen-metrics", "127.0.0.1:0"]
-        all.append(Program("hcp-identity run", [str(options.daemon), "run", *user, *listen, *shlex.split(options.daemon_options)], lasts=True))
+        told = ["--pod-patch", "workload", "--listen-health", "127.0.0.1:0", "--listen-metrics", "127.0.0.1:0"]
+        all.append(Program("hcp-identity run", [str(options.daemon), "run", *user, *told, *shlex.split(options.daemon_options)], lasts=True))
     all += [Program(f"controller-runtime, {workers} at once", [go, *user, "--workers", str(workers)], lasts=True)
             for workers in options.workers]
     return all
