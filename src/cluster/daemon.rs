@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     future::Future,
     hash::BuildHasher as _,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -290,7 +290,7 @@ pub async fn lead(
         }
         let leads = fence.holds(Instant::now());
         let before = leading.send_replace(leads);
-        metrics.leading.store(u64::from(leads), Ordering::Relaxed);
+        metrics.leads(leads);
         if leads != before {
             let leader = if let Ok(Standing::Following { leader }) = &standing { leader } else { "" };
             tracing::info!(leader, "{}", if leads { "leading" } else { "no longer leading" });

@@ -4,7 +4,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::Duration,
 };
 
@@ -55,7 +55,6 @@ pub async fn follow(
             continue;
         }
         last = now.clone().ok();
-        metrics.settings_loads.fetch_add(1, Ordering::Relaxed);
         let reloaded = match now.and_then(|text| load(&text)) {
             Ok(settings) => {
                 let epoch = applied.borrow().epoch + 1;
@@ -64,7 +63,7 @@ pub async fn follow(
             }
             Err(why) => Reloaded::Kept { why },
         };
-        metrics.settings_valid.store(u64::from(reloaded == Reloaded::Taken), Ordering::Relaxed);
+        metrics.settings_loaded(reloaded == Reloaded::Taken);
         let settings = Arc::clone(&applied.borrow());
         tell(&reloaded, &settings.settings);
     }
@@ -92,6 +91,7 @@ mod tests {
     use std::{fs, os::unix::fs::symlink};
 
     use super::*;
+    use crate::cluster::metrics::Gathered;
     use crate::settings::{SettingsFile, daemon::Mode};
 
     fn load(text: &str) -> Result<DaemonSettings, String> {
@@ -136,7 +136,8 @@ mod tests {
         let told = tokio::time::timeout(limit, tellings.recv()).await.expect("the swap is seen").unwrap();
         assert!(matches!(&told, Reloaded::Kept { why } if why.contains("maybe")), "{told:?}");
         assert_eq!(settings.borrow().settings.mode, Mode::Observe);
-        assert_eq!(metrics.settings_valid.load(Ordering::Relaxed), 0);
+        let text = metrics.render(&Gathered::default()).unwrap();
+        assert!(text.contains("\nhcp_identity_settings_valid 0\n"), "{text}");
         following.abort();
         fs::remove_dir_all(&folder).unwrap();
     }

@@ -46,7 +46,8 @@ async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
     }
 }
 
-async fn scrape(State(shared): State<Arc<Shared>>) -> ([(HeaderName, &'static str); 1], String) {
-    let text = shared.metrics.render(&shared.gather());
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
+async fn scrape(State(shared): State<Arc<Shared>>) -> Result<([(HeaderName, &'static str); 1], String), StatusCode> {
+    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let text = shared.metrics.render(&shared.gather()).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], text))
 }
