@@ -90,7 +90,7 @@ impl Pass<'_> {
     }
 
     /// Classes of rows that the HostedCluster no longer names. One goes when no pod mounts it and no workload would, if we
-    /// made it and nobody has adopted it.
+    /// made it and nobody has adopted it. The watch of pods may lag behind that of workloads: not before a rollout is over.
     pub(super) fn obsolete_classes(&mut self) {
         let named = &self.plan.identities().named;
         let unnamed = COMPONENTS.iter().filter(|row| named.iter().all(|identity| identity.component != row.id));
@@ -99,7 +99,7 @@ impl Pass<'_> {
             if !there.made_by_us || there.adopted || !there.owners.iter().all(Owner::is_us) || there.deleting {
                 continue;
             }
-            if self.observed.mounting(row.id).next().is_some() || self.mounted_by_a_workload(row) {
+            if self.observed.mounting(row.id).next().is_some() || self.may_be_mounted_by_a_workload(row) {
                 self.waiting = true;
                 continue;
             }
