@@ -68,10 +68,10 @@ impl Server {
         }
     }
 
-    pub fn create_class(&mut self, class: Class) {
+    pub fn create_class(&mut self, class: &Class) {
         let version = self.next_class;
         self.next_class.uid += 1;
-        self.put_class(Class { version, ..class });
+        self.put_class(Class { version, ..*class });
     }
 
     pub fn put_workload(&mut self, mut workload: Workload) {
@@ -109,7 +109,7 @@ impl Server {
                 Answer::Done
             }
             (Write::ApplyClass(secret), None) => {
-                self.create_class(Class {
+                self.create_class(&Class {
                     version: Version::default(),
                     made_by_us: true,
                     adopted: false,
@@ -120,7 +120,7 @@ impl Server {
                 });
                 Answer::Done
             }
-            (Write::ApplyClass(secret), Some(class)) => self.apply_class(class, *secret, manners.force),
+            (Write::ApplyClass(secret), Some(class)) => self.apply_class(&class, *secret, manners.force),
             (Write::EmptyClass, None) => Answer::Conflict,
             (Write::EmptyClass, Some(class)) => {
                 let objects = apply(class.objects, None, manners.force).unwrap_or(class.objects);
@@ -131,10 +131,10 @@ impl Server {
         }
     }
 
-    fn apply_class(&mut self, class: Class, secret: Secret, force: bool) -> Answer {
+    fn apply_class(&mut self, class: &Class, secret: Secret, force: bool) -> Answer {
         let Ok(objects) = apply(class.objects, Some(Content::Of(secret)), force) else { return Answer::Conflict };
         let (rest, managers) = (class.rest.with(US), class.managers.with(US));
-        self.put_class(Class { objects, rest, managers, made_by_us: true, ..class });
+        self.put_class(Class { objects, rest, managers, made_by_us: true, ..*class });
         Answer::Done
     }
 

@@ -52,7 +52,7 @@ impl HyperShift {
             let objects = Some(Field::of(content, OPERATOR));
             let (rest, managers) = (OPERATOR, OPERATOR);
             let version = Version::default();
-            return server.create_class(Class {
+            return server.create_class(&Class {
                 version,
                 made_by_us: false,
                 adopted: cpo,

@@ -1,5 +1,7 @@
 //! The model, checked: every state within the budgets, and each property seen to fail where the protocol is broken.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "these are parts of tests")]
+
 use hcp_identity_model::{
     Break, Budget, LATE_CREATE, World,
     writers::{
