@@ -77,6 +77,9 @@ pub struct Workload {
     pub library_go: bool,
     /// Made by an operator of HyperShift's, which then also writes the configuration that names the credential.
     pub hypershift: bool,
+    /// Pods of an earlier template may still be there, or come: its status is not of this generation, or not all replicas
+    /// are updated.
+    pub rolling: bool,
     /// Its pod template: labels, and of the pod spec what wiring looks at.
     pub template: Value,
     /// Who owns which elements of the template.

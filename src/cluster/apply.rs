@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use http::Request;
 use kube::{
     Client,
-    api::{DeleteParams, Patch, PatchParams, Preconditions},
+    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
     core,
 };
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,10 @@ use super::{
     lease::Fence,
     metrics::Metrics,
 };
-use crate::{diff::Change, observed::MANAGER};
+use crate::{
+    diff::Change,
+    observed::{MANAGER, Version},
+};
 
 /// The longest that one write may take.
 const LONGEST: Duration = Duration::from_secs(5);
@@ -108,11 +111,13 @@ impl Writer {
     ) -> Result<Written, WriteError> {
         debug_assert!(access.verbs.contains(&Verb::Update), "{access:?}");
         let body = serde_json::to_vec(object).map_err(|error| WriteError::Failed(error.to_string()))?;
-        let parameters = kube::api::PostParams::default();
+        let parameters = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
         let request = core::Request::new(path.url(access)).replace_subresource("status", path.name, &parameters, body);
         self.send("update", access, request).await
     }
 
+    /// Fails with a conflict where the object is there already.
+    ///
     /// # Errors
     /// [`WriteError`]
     pub async fn create(
@@ -123,7 +128,8 @@ impl Writer {
     ) -> Result<Written, WriteError> {
         debug_assert!(access.verbs.contains(&Verb::Create), "{access:?}");
         let body = serde_json::to_vec(object).map_err(|error| WriteError::Failed(error.to_string()))?;
-        let request = core::Request::new(path.url(access)).create(&kube::api::PostParams::default(), body);
+        let parameters = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+        let request = core::Request::new(path.url(access)).create(&parameters, body);
         self.send("create", access, request).await
     }
 
@@ -135,7 +141,7 @@ impl Writer {
         &self,
         access: &'static Access,
         path: &Path<'_>,
-        version: &crate::observed::Version,
+        version: &Version,
     ) -> Result<Written, WriteError> {
         debug_assert!(access.verbs.contains(&Verb::Delete), "{access:?}");
         let preconditions = Preconditions {
@@ -146,19 +152,20 @@ impl Writer {
         self.send("delete", access, core::Request::new(path.url(access)).delete(path.name, &parameters)).await
     }
 
-    /// A JSON patch, which changes what it tests for and nothing else.
+    /// A patch that says itself what it may change: a JSON patch that tests, or a merge patch that names a version.
     ///
     /// # Errors
     /// [`WriteError`]
-    pub async fn json_patch(
+    pub async fn patch(
         &self,
         access: &'static Access,
         path: &Path<'_>,
+        form: PatchForm,
         patch: &Value,
     ) -> Result<Written, WriteError> {
         debug_assert!(access.verbs.contains(&Verb::Patch), "{access:?}");
         let request = Request::patch(format!("{}/{}?fieldManager={MANAGER}", path.url(access), path.name))
-            .header(http::header::CONTENT_TYPE, "application/json-patch+json")
+            .header(http::header::CONTENT_TYPE, form.content_type())
             .body(patch.to_string().into_bytes());
         self.send("patch", access, request.map_err(core::request::Error::BuildRequest)).await
     }
@@ -230,6 +237,27 @@ impl Path<'_> {
     }
 }
 
+/// How a patch is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PatchForm {
+    Json,
+    Merge,
+}
+
+impl PatchForm {
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json-patch+json",
+            Self::Merge => "application/merge-patch+json",
+        }
+    }
+}
+
+/// A merge patch of this very object in this very state.
+fn merge(version: &Version, spec: &Value) -> Value {
+    json!({"metadata": {"uid": version.uid, "resourceVersion": version.resource_version}, "spec": spec})
+}
+
 /// Carries out one change.
 ///
 /// # Errors
@@ -238,17 +266,21 @@ pub async fn apply(writer: &Writer, namespace: &str, change: &Change) -> Result<
     let key = change.key();
     let path = |version| Path { version, namespace, name: &key.name };
     match change {
-        Change::ApplyClass { class, planned_from } => {
-            let mut class = (**class).clone();
-            class.metadata.resource_version = planned_from.as_ref().map(|version| version.resource_version.to_string());
-            writer.apply(&WRITE_CLASSES, &path("v1"), &class).await
+        Change::ApplyClass { class, planned_from: None, .. } => writer.create(&WRITE_CLASSES, &path("v1"), class).await,
+        Change::ApplyClass { class, planned_from: Some(version), removes } => {
+            let removed = removes.iter().map(|name| (name.as_str(), Value::Null));
+            let kept = class.spec.parameters.iter().map(|(name, value)| (name.as_str(), json!(value)));
+            let parameters: Value = kept.chain(removed).map(|(name, value)| (name.to_owned(), value)).collect();
+            let spec = json!({"provider": class.spec.provider, "parameters": parameters});
+            writer.patch(&WRITE_CLASSES, &path("v1"), PatchForm::Merge, &merge(version, &spec)).await
         }
         Change::DeleteClass { planned_from, .. } => writer.delete(&WRITE_CLASSES, &path("v1"), planned_from).await,
-        Change::ApplyCapzIdentity { identity, planned_from } => {
-            let mut identity = (**identity).clone();
-            identity.metadata.resource_version =
-                planned_from.as_ref().map(|version| version.resource_version.to_string());
-            writer.apply(&CAPZ_IDENTITIES, &path("v1beta1"), &identity).await
+        Change::ApplyCapzIdentity { identity, planned_from: None } => {
+            writer.create(&CAPZ_IDENTITIES, &path("v1beta1"), identity).await
+        }
+        Change::ApplyCapzIdentity { identity, planned_from: Some(version) } => {
+            let patch = merge(version, &json!(identity.spec));
+            writer.patch(&CAPZ_IDENTITIES, &path("v1beta1"), PatchForm::Merge, &patch).await
         }
         Change::ApplyWorkload { name, planned_from, template, .. } => {
             let object = json!({

@@ -48,6 +48,7 @@ pub struct Shared {
     heard: Heard,
     pub metrics: Arc<Metrics>,
     started: Instant,
+    leads_since: Mutex<Option<Instant>>,
 }
 
 impl Shared {
@@ -63,6 +64,7 @@ impl Shared {
             heard,
             metrics,
             started: Instant::now(),
+            leads_since: Mutex::default(),
         }
     }
 
@@ -94,6 +96,15 @@ impl Shared {
     /// Time since the start, on a clock that only goes forward.
     pub(super) fn uptime(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// Since when this replica leads, if it does.
+    pub(super) fn leads_since(&self) -> Option<Instant> {
+        *self.leads_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_leads_since(&self, since: Option<Instant>) {
+        *self.leads_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
     }
 
     /// Between 0 and 1, another one each time.
@@ -217,21 +228,20 @@ pub async fn work(
     let mut passes = FuturesUnordered::new();
     let stop = stop.fuse();
     tokio::pin!(stop);
+    let mut led = false;
     loop {
         let leads = *leading.borrow_and_update();
+        if leads != std::mem::replace(&mut led, leads) {
+            // What another replica has done in the meantime is not what we remember.
+            memories.clear();
+            shared.set_leads_since(leads.then(Instant::now));
+            shared.news(if leads { shared.store().cluster_keys() } else { Vec::new() });
+        }
         tokio::select! {
             biased;
             () = &mut stop => break,
             Some((key, memory, again)) = passes.next() => finish(&shared, &mut memories, key, memory, again),
-            changed = leading.changed() => {
-                if changed.is_err() { break }
-                // What another replica has done in the meantime is not what we remember.
-                memories.clear();
-                if *leading.borrow() {
-                    let all = shared.store().cluster_keys();
-                    shared.news(all);
-                }
-            }
+            changed = leading.changed() => if changed.is_err() { break },
             key = shared.queue.next(), if leads && passes.len() < PASSES => {
                 let memory = memories.remove(&key).unwrap_or_default();
                 passes.push(pass(&shared, &writer, key, memory));

@@ -164,7 +164,7 @@ fn field_names(fields: Option<&Value>) -> impl Iterator<Item = Box<str>> {
 
 /// A Deployment that carries a component by its label, or nothing.
 pub(super) fn workload(deployment: wire::Deployment, interest: &Interest) -> Option<Workload> {
-    let wire::Deployment { metadata, spec } = deployment;
+    let wire::Deployment { metadata, spec, status } = deployment;
     let app = label(&spec.template, "app")?;
     if !interest.apps.contains(app) {
         return None;
@@ -178,6 +178,8 @@ pub(super) fn workload(deployment: wire::Deployment, interest: &Interest) -> Opt
         version: version(&metadata),
         deleting: metadata.deletion_timestamp.is_some(),
         library_go,
+        rolling: status.observed_generation < metadata.generation.unwrap_or_default()
+            || status.replicas != status.updated_replicas,
         hypershift: library_go
             || has(&metadata.labels, HYPERSHIFT_MANAGED_BY)
             || label(&spec.template, CONTROL_PLANE_COMPONENT).is_some(),

@@ -47,6 +47,9 @@ struct Expected {
 const PATIENCE: Duration = Duration::from_secs(30);
 /// States that pass are told when they last longer.
 const PASSING: Duration = Duration::from_secs(2);
+/// How long after the start of leading what an earlier leader has sent can only have failed or been shown: it gave up
+/// before its Lease ran out, and a watch tells within a second or two.
+const SETTLED: Duration = Duration::from_secs(20);
 /// A look without news, for what no watch tells.
 const RESYNC: Duration = Duration::from_secs(600);
 
@@ -59,6 +62,7 @@ pub(super) struct Seen {
     status_seen: Option<StatusSeen>,
     status: Option<ControlPlaneIdentityStatus>,
     applied: Arc<Applied>,
+    may_delete: bool,
     now: Timestamp,
 }
 
@@ -111,7 +115,8 @@ pub(super) fn observe(shared: &Shared, key: &ClusterKey, memory: &mut Memory) ->
     let neighbours = store.of_namespace(&namespace).into_iter().filter(|other| other != key).collect();
     #[expect(clippy::disallowed_methods, reason = "here the clock becomes an argument")]
     let now = Timestamp::now();
-    Ok(Some(Seen { key: key.clone(), cluster, observed, neighbours, status_seen, status, applied, now }))
+    let may_delete = shared.leads_since().is_some_and(|since| since.elapsed() >= SETTLED);
+    Ok(Some(Seen { key: key.clone(), cluster, observed, neighbours, status_seen, status, applied, may_delete, now }))
 }
 
 /// Whether the watch has shown a write that was answered with this version, or, without one, a deletion.
@@ -142,6 +147,7 @@ pub(super) fn decide(seen: &Seen, memory: &mut Memory, uptime: Duration) -> (Out
                 permission: permission(&seen.cluster, settings, seen.now).permission,
                 pod_patch: settings.pod_patch,
                 capz: settings.azure_cluster_identity,
+                may_delete: seen.may_delete,
                 now: uptime,
             };
             let mut difference = diff(&plan, &seen.observed, circumstances, &mut memory.ledger);

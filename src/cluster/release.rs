@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{
     access::{Access, CAPZ_IDENTITIES, WIRE_DEPLOYMENTS, WRITE_CLASSES},
-    apply::{Path, Writer},
+    apply::{PatchForm, Path, Writer},
     client::chain,
     wire,
 };
@@ -122,7 +122,11 @@ impl Release {
     /// Why not; nothing has changed then. One that somebody has written to in the meantime is found again by another run.
     pub async fn carry_out(&self, writer: &Writer) -> Result<(), String> {
         let path = Path { version: self.version, namespace: &self.namespace, name: &self.name };
-        writer.json_patch(self.access, &path, &self.patch).await.map(drop).map_err(|error| error.to_string())
+        writer
+            .patch(self.access, &path, PatchForm::Json, &self.patch)
+            .await
+            .map(drop)
+            .map_err(|error| error.to_string())
     }
 }
 

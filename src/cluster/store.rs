@@ -105,6 +105,7 @@ struct PackedWorkload {
     deleting: bool,
     library_go: bool,
     hypershift: bool,
+    rolling: bool,
     template: Arc<[u8]>,
     owners: Arc<[u8]>,
 }
@@ -157,9 +158,9 @@ impl PackedWorkload {
         let unpackable = |why: String| Unreadable { what: "a Deployment", why };
         let template = serde_json::to_vec(&workload.template).map_err(|error| unpackable(error.to_string()))?;
         let owners = postcard::to_allocvec(&workload.owners).map_err(|error| unpackable(error.to_string()))?;
-        let Workload { name, version, deleting, library_go, hypershift, .. } = workload;
+        let Workload { name, version, deleting, library_go, hypershift, rolling, .. } = workload;
         let (template, owners) = (shared.share(&template), shared.share(&owners));
-        Ok(Self { name, version, deleting, library_go, hypershift, template, owners })
+        Ok(Self { name, version, deleting, library_go, hypershift, rolling, template, owners })
     }
 
     fn open(&self) -> Result<Workload, Unreadable> {
@@ -172,6 +173,7 @@ impl PackedWorkload {
             deleting: self.deleting,
             library_go: self.library_go,
             hypershift: self.hypershift,
+            rolling: self.rolling,
             template: serde_json::from_slice(&self.template).map_err(|error| unreadable(error.to_string()))?,
             owners,
         })

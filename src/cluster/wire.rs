@@ -34,12 +34,13 @@ macro_rules! projection {
     };
 }
 
-/// A Deployment: only its pod template.
+/// A Deployment: its pod template, and how far its rollout is.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Deployment {
     pub(super) metadata: ObjectMeta,
     pub(super) spec: DeploymentSpec,
+    pub(super) status: DeploymentStatus,
 }
 projection!(Deployment, kube::core::NamespaceResourceScope, "apps", "v1", "Deployment", "deployments");
 
@@ -47,6 +48,14 @@ projection!(Deployment, kube::core::NamespaceResourceScope, "apps", "v1", "Deplo
 #[serde(default)]
 pub(super) struct DeploymentSpec {
     pub(super) template: Value,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct DeploymentStatus {
+    pub(super) observed_generation: i64,
+    pub(super) replicas: i32,
+    pub(super) updated_replicas: i32,
 }
 
 /// A pod: its volumes of the CSI driver, and whether it has ended.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hcp_identity_api::secret_provider_class::SecretProviderClass;
 use serde_json::Value;
 
-use super::{Change, Fate, Pass};
+use super::{Change, Fate, Pass, Permission};
 use crate::{
     component::{COMPONENTS, Component, Id},
     condition::Reason,
@@ -14,6 +14,9 @@ use crate::{
     plan::Identity,
     settings::{PARAMETERS, daemon::AzureClusterIdentityWriting},
 };
+
+/// The field of a class beside its parameters.
+const PROVIDER: &str = "provider";
 
 /// Whether pods may depend on a class.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -38,7 +41,7 @@ impl Pass<'_> {
         let key = ObjectKey { kind: Kind::SecretProviderClass, name: Component::of(id).class.into() };
         let there = self.observed.classes.get(&id);
         let Some(there) = there else {
-            let change = Change::ApplyClass { class: Box::new(wanted), planned_from: None };
+            let change = Change::ApplyClass { class: Box::new(wanted), planned_from: None, removes: Vec::new() };
             return self.write_class(id, &key, change, "is missing", "nobody");
         };
         if self.observed.unseen(key.kind, &key.name) {
@@ -75,7 +78,9 @@ impl Pass<'_> {
             return ClassState::Blocked;
         }
         let planned_from = Some(there.version.clone());
-        let change = Change::ApplyClass { class: Box::new(wanted), planned_from };
+        let is_stale = |field: &&String| *field != PROVIDER && !wanted.spec.parameters.contains_key(*field);
+        let removes = differing.iter().filter(is_stale).cloned().collect();
+        let change = Change::ApplyClass { class: Box::new(wanted), planned_from, removes };
         let last = last_writer(&there.owners).to_owned();
         self.write_class(id, &key, change, &format!("differs in {}", differing.join(", ")), &last)
     }
@@ -90,7 +95,7 @@ impl Pass<'_> {
     }
 
     /// Classes of rows that the HostedCluster no longer names. One goes when no pod mounts it and no workload would, if we
-    /// made it and nobody has adopted it.
+    /// made it and nobody has adopted it. The watch of pods may lag behind that of workloads: not before a rollout is over.
     pub(super) fn obsolete_classes(&mut self) {
         let named = &self.plan.identities().named;
         let unnamed = COMPONENTS.iter().filter(|row| named.iter().all(|identity| identity.component != row.id));
@@ -99,7 +104,9 @@ impl Pass<'_> {
             if !there.made_by_us || there.adopted || !there.owners.iter().all(Owner::is_us) || there.deleting {
                 continue;
             }
-            if self.observed.mounting(row.id).next().is_some() || self.mounted_by_a_workload(row) {
+            let may_delete = self.now.may_delete || self.now.permission != Permission::Write;
+            if !may_delete || self.observed.mounting(row.id).next().is_some() || self.may_be_mounted_by_a_workload(row)
+            {
                 self.waiting = true;
                 continue;
             }
@@ -172,7 +179,7 @@ fn fitting(mut wanted: SecretProviderClass, there: &Class) -> (SecretProviderCla
 fn differing(wanted: &SecretProviderClass, there: &Class) -> Vec<String> {
     let mut fields = Vec::new();
     if *wanted.spec.provider != *there.provider {
-        fields.push("provider".to_owned());
+        fields.push(PROVIDER.to_owned());
     }
     let value = |name: &str| there.parameters.get(name).map(|value| &**value);
     let parameters = &wanted.spec.parameters;

@@ -28,12 +28,15 @@ use crate::{
     settings::daemon::{AzureClusterIdentityWriting, PodPatch},
 };
 
-/// One write. Each that changes an object names the version that it was planned from.
+/// One write. Each that changes an object names the version that it was planned from; without one it creates the object, and
+/// fails where there is one by now.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
+    /// `removes` are parameters of ours that are no longer wanted.
     ApplyClass {
         class: Box<SecretProviderClass>,
         planned_from: Option<Version>,
+        removes: Vec<String>,
     },
     DeleteClass {
         name: &'static str,
@@ -115,6 +118,8 @@ pub struct Circumstances {
     pub permission: Permission,
     pub pod_patch: PodPatch,
     pub capz: AzureClusterIdentityWriting,
+    /// Whether a class may be deleted: not before what an earlier leader has sent can only have failed or been shown.
+    pub may_delete: bool,
     /// On a clock that only goes forward.
     pub now: Duration,
 }

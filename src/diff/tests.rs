@@ -34,7 +34,13 @@ impl World {
                 ..Observed::default()
             },
             ledger: Ledger::default(),
-            now: Circumstances { permission: Permission::Write, pod_patch, capz, now: Duration::ZERO },
+            now: Circumstances {
+                permission: Permission::Write,
+                pod_patch,
+                capz,
+                may_delete: true,
+                now: Duration::ZERO,
+            },
         }
     }
 
@@ -278,6 +284,43 @@ fn an_identity_that_is_gone_leaves_the_pods_first_and_the_class_last() {
     assert!(!world.observed.classes.contains_key(&Id::Registry));
 }
 
+/// The watch of pods may lag behind that of workloads: an old ReplicaSet may have made a pod that nobody has told us of.
+#[test]
+fn a_class_stays_until_the_rollout_that_leaves_it_is_over() {
+    let mut world = World::classes_and_workloads();
+    unset(&mut world.cluster, "@/controlPlane/imageRegistry");
+    world.workload("cluster-image-registry-operator").rolling = true;
+    assert!(!world.diff().changes.iter().any(|change| matches!(change, Change::DeleteClass { .. })));
+    assert!(world.diff().waiting);
+    world.workload("cluster-image-registry-operator").rolling = false;
+    assert!(world.diff().changes.iter().any(|change| matches!(change, Change::DeleteClass { .. })));
+}
+
+/// What we wrote may be the very volume.
+#[test]
+fn a_class_stays_while_a_write_to_its_workload_is_unseen() {
+    let mut world = World::classes_and_workloads();
+    unset(&mut world.cluster, "@/controlPlane/imageRegistry");
+    let name = "cluster-image-registry-operator".into();
+    world.observed.unseen_writes = vec![ObjectKey { kind: Kind::Deployment, name }];
+    assert!(!world.diff().changes.iter().any(|change| matches!(change, Change::DeleteClass { .. })));
+    world.observed.unseen_writes.clear();
+    assert!(world.diff().changes.iter().any(|change| matches!(change, Change::DeleteClass { .. })));
+}
+
+/// What an earlier leader has sent may still wire a pod.
+#[test]
+fn nothing_is_deleted_right_after_a_start() {
+    let mut world = World::classes_and_workloads();
+    unset(&mut world.cluster, "@/controlPlane/imageRegistry");
+    world.now.may_delete = false;
+    world.settle();
+    assert!(world.observed.classes.contains_key(&Id::Registry) && world.diff().waiting);
+    world.now.may_delete = true;
+    world.settle();
+    assert!(!world.observed.classes.contains_key(&Id::Registry));
+}
+
 #[test]
 fn a_class_that_somebody_has_adopted_is_never_deleted() {
     let not_ours: [fn(&mut Class); 3] = [
@@ -422,5 +465,5 @@ fn extra_parameters_go_only_onto_classes_that_are_ours_alone() {
     let classes = difference.changes.iter().filter(|change| change.key().kind == Kind::SecretProviderClass);
     assert_eq!(classes.count(), 8);
     let file = difference.components.iter().find(|state| state.id == Id::File).unwrap();
-    assert!(file.message.contains("cloudName"), "{}", file.message);
+    assert!(file.notes.iter().any(|note| note.contains("cloudName")), "{file:#?}");
 }

@@ -276,12 +276,17 @@ fn last_writer(workload: &Workload) -> String {
 }
 
 impl Pass<'_> {
-    /// Whether a workload still has a volume of a row's class: its next pod would mount it.
-    pub(super) fn mounted_by_a_workload(&self, row: &Component) -> bool {
+    /// Whether a workload's next pod would mount a row's class, or one that is not known yet may do so.
+    pub(super) fn may_be_mounted_by_a_workload(&self, row: &Component) -> bool {
         self.observed.workloads.iter().any(|workload| {
-            let volumes = workload.template.get("spec").and_then(|spec| spec.get("volumes")).and_then(Value::as_array);
-            let class = |volume: &Value| volume.pointer("/csi/volumeAttributes/secretProviderClass").cloned();
-            volumes.into_iter().flatten().filter_map(class).any(|class| class == row.class)
+            let unsettled = workload.rolling || self.observed.unseen(Kind::Deployment, &workload.name);
+            has_volume(workload, row) || (unsettled && self.is_about(workload, row.id))
         })
     }
+}
+
+fn has_volume(workload: &Workload, row: &Component) -> bool {
+    let volumes = workload.template.get("spec").and_then(|spec| spec.get("volumes")).and_then(Value::as_array);
+    let class = |volume: &Value| volume.pointer("/csi/volumeAttributes/secretProviderClass").cloned();
+    volumes.into_iter().flatten().filter_map(class).any(|class| class == row.class)
 }

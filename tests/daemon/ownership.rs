@@ -158,10 +158,8 @@ async fn three_reverts_end_in_contested() {
         live.data["spec"].to_string().contains("ingress-cert").then_some(live)
     };
     for _ in 0..4 {
-        let live = wait_until("the ingress-operator is wired", wired).await;
-        let mut theirs = original.clone();
-        theirs["metadata"]["resourceVersion"] = json!(live.resource_version());
-        let theirs = serde_json::from_value(theirs).expect("a Deployment");
+        wait_until("the ingress-operator is wired", wired).await;
+        let theirs = serde_json::from_value(original.clone()).expect("a Deployment");
         let parameters = kube::api::PostParams { field_manager: Some("their-operator".into()), ..Default::default() };
         api.replace("ingress-operator", &parameters, &theirs).await.expect("reverted");
     }

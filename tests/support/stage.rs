@@ -354,7 +354,14 @@ impl Daemon {
 
     /// Those of them that the API server took.
     pub fn changes(&self) -> u64 {
-        self.metric("hcp_identity_kubernetes_writes_total{verb=\"apply\"", "outcome=\"done\"") as u64
+        let text = self.metrics();
+        let ours = ["deployments", "secretproviderclasses", "azureclusteridentities"];
+        let done = text.lines().filter(|line| {
+            line.starts_with("hcp_identity_kubernetes_writes_total{")
+                && line.contains("outcome=\"done\"")
+                && ours.iter().any(|kind| line.contains(&format!("kind=\"{kind}\"")))
+        });
+        done.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum::<f64>() as u64
     }
 
     pub fn signal(&self, signal: &str) {
