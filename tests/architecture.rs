@@ -70,6 +70,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
             "diff",
             "finding",
             "ledger",
+            "manifest",
             "names",
             "observed",
             "pause",

@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-CRDS = ["testdata/cluster/crds", "manifests/crds", "hack/bench/crds.yaml"]
+CRDS = ["testdata/cluster/crds", "manifests/crds/controlplaneidentities.yaml", "hack/bench/crds.yaml"]
 
 WRITES = re.compile(r"apiserver_request_total\{(.*)\} (\S+)")
 LABEL = re.compile(r'(\w+)="([^"]*)"')

@@ -10,6 +10,7 @@ pub mod metrics;
 pub mod preview;
 mod project;
 mod queue;
+pub mod rbac;
 mod reconcile;
 pub mod release;
 pub mod reload;

@@ -60,7 +60,7 @@ impl Stage {
 
     pub async fn with_roles(name: &str, roles: &[Role]) -> Self {
         let client = client().await;
-        succeeds(kubectl().args(["apply", "--server-side", "-f", "manifests/crds"]), "");
+        succeeds(kubectl().args(["apply", "--server-side", "-f", "manifests/crds/controlplaneidentities.yaml"]), "");
         succeeds(
             kubectl().args(["wait", "--for=condition=Established", "crd/controlplaneidentities.hcpidentity.dev"]),
             "",

@@ -12,6 +12,8 @@ cargo xtask <task>
 
   purity               prove from the dependency graph that the core without features is offline
   bless                write the expected output of every golden case; then read the diff
+  gen                  write the manifests that are made of the code
+  check-gen            fail where the committed ones differ
   new-case AREA NAME   start a golden case in testdata/AREA/NAME from the valid HostedCluster";
 
 fn main() -> ExitCode {
@@ -32,6 +34,8 @@ fn run() -> Result<()> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["purity"] => purity::check(),
         ["bless"] => bless(),
+        ["gen"] => generated(Generated::Written),
+        ["check-gen"] => generated(Generated::Compared),
         ["new-case", area, name] => new_case::create(area, name),
         _ => bail!("unknown task\n{USAGE}"),
     }
@@ -53,11 +57,34 @@ fn bless() -> Result<()> {
             "readme",
             "--test",
             "explain",
+            "--test",
+            "manifests",
         ])
         .env("HCP_IDENTITY_BLESS", "1")
         .status()?;
     if !status.success() {
         bail!("the golden tests failed for another reason than their expected output");
+    }
+    Ok(())
+}
+
+/// What becomes of what the code makes.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Generated {
+    Written,
+    Compared,
+}
+
+/// Runs the test that makes the roles of `manifests/`.
+fn generated(generated: Generated) -> Result<()> {
+    let mut test = Command::new(env!("CARGO"));
+    test.args(["test", "--quiet", "--test", "manifests", "the_roles_are_made_of_the_table_of_accesses"]);
+    match generated {
+        Generated::Written => test.env("HCP_IDENTITY_BLESS", "1"),
+        Generated::Compared => test.env_remove("HCP_IDENTITY_BLESS"),
+    };
+    if !test.status()?.success() {
+        bail!("manifests/ is not what the code makes; run `cargo xtask gen` and read the diff");
     }
     Ok(())
 }

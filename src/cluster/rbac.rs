@@ -1,0 +1,96 @@
+//! The table of accesses as RBAC manifests: what the daemon may do is what its calls name, and nothing else.
+
+use std::io;
+
+use serde_json::{Value, json};
+use strum::IntoEnumIterator as _;
+
+use super::access::{ACCESSES, Access, LEASE, Role, Verb};
+use crate::manifest::{Format, Writer};
+
+const NAME: &str = "hcp-identity";
+
+/// A role and who has it, as a file below `manifests/`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Manifest {
+    pub role: Role,
+    pub path: String,
+    pub yaml: String,
+}
+
+/// One for each role. Every overlay has those of the base; a component adds one of the others.
+///
+/// # Errors
+/// What writing fails with.
+pub fn manifests() -> io::Result<Vec<Manifest>> {
+    Role::iter().map(manifest).collect()
+}
+
+fn manifest(role: Role) -> io::Result<Manifest> {
+    let path = match role {
+        Role::Observe | Role::Leader => format!("base/rbac/{role}.yaml"),
+        Role::Enforce | Role::PatchWorkloads | Role::Capz => format!("components/{role}/rbac.yaml"),
+    };
+    let mut yaml = b"# Made of the table in src/cluster/access.rs by `cargo xtask gen`.\n".to_vec();
+    let mut writer = Writer::new(&mut yaml, Format::Yaml);
+    writer.write(&rules(role))?;
+    writer.write(&binding(role))?;
+    writer.finish()?;
+    let yaml = String::from_utf8(yaml).map_err(io::Error::other)?;
+    Ok(Manifest { role, path, yaml })
+}
+
+fn rules(role: Role) -> Value {
+    let rules: Vec<_> = ACCESSES.iter().filter(|access| access.role == role).flat_map(|access| of(access)).collect();
+    json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": kind(role),
+        "metadata": metadata(role),
+        "rules": rules,
+    })
+}
+
+/// The Lease is one object with a name; only its creation cannot be told by name.
+fn of(access: &Access) -> Vec<Value> {
+    if access != &LEASE {
+        return vec![rule(access, access.verbs, None)];
+    }
+    let (create, named): (Vec<_>, Vec<_>) = access.verbs.iter().partition(|verb| **verb == Verb::Create);
+    vec![rule(access, &create, None), rule(access, &named, Some(NAME))]
+}
+
+fn rule(access: &Access, verbs: &[Verb], name: Option<&str>) -> Value {
+    let verbs: Vec<_> = verbs.iter().map(ToString::to_string).collect();
+    let mut rule = json!({"apiGroups": [access.group], "resources": [access.resource], "verbs": verbs});
+    if let Some(name) = name {
+        rule["resourceNames"] = json!([name]);
+    }
+    rule
+}
+
+fn binding(role: Role) -> Value {
+    json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": format!("{}Binding", kind(role)),
+        "metadata": metadata(role),
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind(role), "name": name(role)},
+        "subjects": [{"kind": "ServiceAccount", "name": NAME, "namespace": NAME}],
+    })
+}
+
+fn kind(role: Role) -> &'static str {
+    if role == Role::Leader { "Role" } else { "ClusterRole" }
+}
+
+fn name(role: Role) -> String {
+    format!("{NAME}-{role}")
+}
+
+fn metadata(role: Role) -> Value {
+    let mut metadata = json!({"name": name(role)});
+    if role == Role::Leader {
+        metadata["namespace"] = json!(NAME);
+    }
+    metadata["labels"] = json!({"app.kubernetes.io/name": NAME});
+    metadata
+}

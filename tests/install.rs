@@ -1,0 +1,238 @@
+//! `manifests/`, `hack/kind` and `hack/demo` on a real kube-apiserver. `hack/test` starts one; by hand:
+//!
+//!     eval "$(hack/cluster up)"; cargo test --features test-cluster --test install; hack/cluster down
+
+#![allow(clippy::expect_used, clippy::panic, reason = "these are parts of tests")]
+
+mod support;
+
+use std::{
+    collections::BTreeSet,
+    io::{BufRead as _, BufReader},
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use hcp_identity::{
+    cluster::{access::Role, rbac},
+    settings::{
+        SettingsFile,
+        daemon::{AzureClusterIdentityWriting, DaemonSettings, Mode, PodPatch},
+    },
+};
+use serde_json::Value;
+use support::{
+    cluster::{install_crds, kubeconfig, kubectl, succeeds},
+    pipe, read, text,
+};
+
+const ACCOUNT: &str = "system:serviceaccount:hcp-identity:hcp-identity";
+
+/// What these tests install is one thing, and there is one of it on a cluster.
+static INSTALLATION: Mutex<()> = Mutex::new(());
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The shipped overlays, and the one that docs/install.md tells people to write.
+#[expect(clippy::disallowed_methods, reason = "overlays are folders")]
+fn overlays() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(root().join("manifests/overlays")).expect("a folder");
+    let mut overlays: Vec<_> = entries.map(|entry| entry.expect("readable").path()).collect();
+    assert!(overlays.len() >= 3);
+    overlays.push(documented_overlay());
+    overlays
+}
+
+#[expect(clippy::disallowed_methods, reason = "overlays are folders")]
+fn documented_overlay() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("documented-overlay");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let page = read(&root().join("docs/install.md"));
+    let mut blocks = page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().expect("a block"));
+    // kustomize takes relative paths only.
+    let (up, mut here) = (root().join("manifests"), folder.as_path());
+    let mut relative = String::new();
+    while !up.starts_with(here) {
+        relative += "../";
+        here = here.parent().expect("a folder");
+    }
+    relative += &up.strip_prefix(here).expect("below it").to_string_lossy();
+    let kustomization = blocks.next().expect("a kustomization").replace("../manifests", &relative);
+    std::fs::write(folder.join("kustomization.yaml"), kustomization).expect("a file");
+    std::fs::write(folder.join("settings.yaml"), blocks.next().expect("settings")).expect("a file");
+    folder
+}
+
+fn build(overlay: &Path) -> String {
+    succeeds(kubectl().arg("kustomize").arg(overlay), "")
+}
+
+fn objects(stream: &str) -> Vec<Value> {
+    stream.split("\n---\n").map(|document| serde_saphyr::from_str(document).expect("YAML")).collect()
+}
+
+fn settings(objects: &[Value]) -> DaemonSettings {
+    let map = objects.iter().find(|object| object["kind"] == "ConfigMap").expect("a ConfigMap");
+    let text = map["data"]["settings.yaml"].as_str().expect("settings");
+    DaemonSettings::new(SettingsFile::parse(text).expect("settings")).expect("valid settings")
+}
+
+/// What the settings need, and no more.
+fn needed(settings: &DaemonSettings) -> BTreeSet<String> {
+    let enforces = settings.mode == Mode::Enforce;
+    let needs = [
+        (Role::Observe, true),
+        (Role::Leader, true),
+        (Role::Enforce, enforces),
+        (Role::PatchWorkloads, enforces && settings.pod_patch == PodPatch::Workload),
+        (Role::Capz, settings.azure_cluster_identity == AzureClusterIdentityWriting::Apply),
+    ];
+    needs.iter().filter(|(_, needed)| *needed).map(|(role, _)| format!("hcp-identity-{role}")).collect()
+}
+
+#[test]
+fn an_overlay_grants_what_its_settings_use() {
+    for overlay in overlays() {
+        let objects = objects(&build(&overlay));
+        let names = |kinds: [&str; 2]| -> BTreeSet<String> {
+            let named = objects.iter().filter(|object| kinds.contains(&object["kind"].as_str().expect("a kind")));
+            named.map(|object| object["metadata"]["name"].as_str().expect("a name").to_owned()).collect()
+        };
+        let needed = needed(&settings(&objects));
+        assert_eq!(names(["Role", "ClusterRole"]), needed, "{}", overlay.display());
+        assert_eq!(names(["RoleBinding", "ClusterRoleBinding"]), needed, "{}", overlay.display());
+    }
+}
+
+/// Every role is in some overlay, as the code makes it.
+#[test]
+fn every_role_is_installed_by_some_overlay() {
+    let built: Vec<_> = overlays().iter().flat_map(|overlay| objects(&build(overlay))).collect();
+    for manifest in rbac::manifests().expect("they are written") {
+        let role = &objects(&manifest.yaml)[0];
+        let same =
+            |object: &&Value| object["kind"] == role["kind"] && object["metadata"]["name"] == role["metadata"]["name"];
+        let found = built.iter().find(same).unwrap_or_else(|| panic!("no overlay has {}", manifest.role));
+        assert_eq!(found["rules"], role["rules"]);
+    }
+}
+
+#[test]
+fn the_api_server_takes_every_overlay() {
+    install_crds();
+    let _alone = INSTALLATION.lock().unwrap_or_else(PoisonError::into_inner);
+    let namespace = root().join("manifests/base/namespace.yaml");
+    succeeds(kubectl().args(["apply", "--server-side", "-f"]).arg(&namespace), "");
+    for overlay in overlays() {
+        let (ours, of_others): (Vec<_>, Vec<_>) =
+            objects(&build(&overlay)).into_iter().partition(|object| object["kind"] != "ServiceMonitor");
+        let stream: Vec<_> = ours.iter().map(Value::to_string).collect();
+        let apply = ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "-o", "name", "-f", "-"];
+        let taken = succeeds(kubectl().args(apply), &stream.join("\n---\n"));
+        assert_eq!(taken.lines().count(), ours.len());
+        assert!(of_others.len() <= 1);
+    }
+}
+
+fn may(arguments: &[&str]) -> bool {
+    let output = pipe(kubectl().args(["auth", "can-i", "--as", ACCOUNT]).args(arguments), b"");
+    text(output.stdout).trim() == "yes"
+}
+
+/// What `hack/kind/up` does but for kind itself. The namespace enforces the pod security standard `restricted`: that there
+/// are pods is the proof that they keep it.
+#[test]
+fn what_kind_gets_is_installed_and_may_do_what_it_needs() {
+    install_crds();
+    let _alone = INSTALLATION.lock().unwrap_or_else(PoisonError::into_inner);
+    let install = &mut Command::new(root().join("hack/kind/install"));
+    install.env("KUBECONFIG", kubeconfig()).env("KUBECTL", kubeconfig().with_file_name("kubectl"));
+    for _again in 0..2 {
+        succeeds(install, "");
+    }
+    let replicas = "--for=jsonpath={.status.replicas}=2";
+    succeeds(kubectl().args(["-n", "hcp-identity", "wait", replicas, "deployment/hcp-identity", "--timeout=60s"]), "");
+
+    for yes in [
+        &["watch", "hostedclusters.hypershift.openshift.io", "-A"][..],
+        &["patch", "deployments.apps", "-n", "clusters-healthy"],
+        &["create", "secretproviderclasses.secrets-store.csi.x-k8s.io", "-n", "clusters-healthy"],
+        &["update", "controlplaneidentities.hcpidentity.dev", "--subresource=status", "-A"],
+        &["create", "leases.coordination.k8s.io", "-n", "hcp-identity"],
+        &["update", "leases.coordination.k8s.io/hcp-identity", "-n", "hcp-identity"],
+    ] {
+        assert!(may(yes), "{yes:?}");
+    }
+    for no in [
+        &["get", "secrets", "-A"][..],
+        &["list", "configmaps", "-n", "hcp-identity"],
+        &["patch", "hostedclusters.hypershift.openshift.io", "-A"],
+        &["update", "hostedclusters.hypershift.openshift.io", "--subresource=status", "-A"],
+        &["delete", "deployments.apps", "-A"],
+        &["create", "pods", "-A"],
+        &["update", "leases.coordination.k8s.io/another", "-n", "hcp-identity"],
+        &["get", "leases.coordination.k8s.io", "-n", "kube-system"],
+        &["create", "clusterrolebindings.rbac.authorization.k8s.io"],
+        &["create", "customresourcedefinitions.apiextensions.k8s.io"],
+    ] {
+        assert!(!may(no), "{no:?}");
+    }
+    let namespaces = ["hcp-identity", "clusters-healthy", "clusters-paused", "clusters-invalid"];
+    succeeds(kubectl().args(["delete", "--wait=false", "namespace"]).args(namespaces), "");
+    succeeds(kubectl().args(["delete", "-n", "clusters", "hostedclusters", "healthy", "paused", "invalid"]), "");
+    succeeds(kubectl().args(["wait", "--for=delete", "--timeout=60s", "namespace"]).args(namespaces), "");
+}
+
+fn demo(arguments: &[&str]) -> Command {
+    let mut demo = Command::new(root().join("hack/demo"));
+    demo.args(arguments).env("HCP_IDENTITY_BINARY", env!("CARGO_BIN_EXE_hcp-identity")).env_remove("KUBECONFIG");
+    demo
+}
+
+/// Command lines of processes that belong to the demo.
+#[expect(clippy::disallowed_methods, reason = "processes are files")]
+fn processes_of_the_demo() -> Vec<String> {
+    let folder = root().join("target/demo");
+    let folder = folder.to_str().expect("a path");
+    let entries = std::fs::read_dir("/proc").expect("Linux").filter_map(Result::ok);
+    let processes = entries.filter_map(|entry| {
+        let pid = entry.file_name().into_string().ok().filter(|name| name.bytes().all(|b| b.is_ascii_digit()))?;
+        let words = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?.replace('\0', " ");
+        let here = std::fs::read_link(format!("/proc/{pid}/cwd")).ok()?;
+        (words.contains(folder) || words.contains("hack/demo") || here.starts_with(folder)).then_some(words)
+    });
+    processes.collect()
+}
+
+fn assert_nothing_is_left() {
+    assert_eq!(processes_of_the_demo(), [""; 0]);
+    assert!(!root().join("target/demo").exists());
+}
+
+/// Both ends of it: by itself, and by the Ctrl-C of a terminal, which every process of its group hears.
+#[test]
+fn the_demo_shows_three_hosted_clusters_and_leaves_nothing() {
+    let shown = succeeds(&mut demo(&["--once"]), "");
+    for line in ["managed-azure-kms", "9/9", "Paused", "InvalidHostedCluster", "ingress-cert"] {
+        assert!(shown.contains(line), "no {line} in\n{shown}");
+    }
+    assert_nothing_is_left();
+
+    let mut running =
+        demo(&[]).process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("it starts");
+    let lines = BufReader::new(running.stdout.take().expect("piped")).lines();
+    let mut lines = lines.map(|line| line.expect("text"));
+    assert!(lines.any(|line| line.contains("Ctrl-C ends everything")), "it ended before it was done");
+    assert!(lines.any(|line| line.contains("healthy")), "status -w shows nothing");
+    assert!(!processes_of_the_demo().is_empty(), "looking for processes finds none");
+    let interrupted = Instant::now();
+    succeeds(Command::new("kill").args(["-INT", "--", &format!("-{}", running.id())]), "");
+    assert_eq!(running.wait().expect("it ends").code(), Some(130));
+    assert!(interrupted.elapsed() < Duration::from_secs(30), "{:?}", interrupted.elapsed());
+    assert_nothing_is_left();
+}
