@@ -2,7 +2,7 @@
 //!
 //!     eval "$(hack/cluster up)"; cargo test --features test-cluster --test install; hack/cluster down
 
-#![allow(clippy::expect_used, clippy::panic, reason = "these are parts of tests")]
+#![allow(clippy::disallowed_methods, clippy::expect_used, clippy::panic, reason = "these are parts of tests")]
 
 mod support;
 
@@ -39,7 +39,6 @@ fn root() -> &'static Path {
 }
 
 /// The shipped overlays, and the one that docs/install.md tells people to write.
-#[expect(clippy::disallowed_methods, reason = "overlays are folders")]
 fn overlays() -> Vec<PathBuf> {
     let entries = std::fs::read_dir(root().join("manifests/overlays")).expect("a folder");
     let mut overlays: Vec<_> = entries.map(|entry| entry.expect("readable").path()).collect();
@@ -48,7 +47,6 @@ fn overlays() -> Vec<PathBuf> {
     overlays
 }
 
-#[expect(clippy::disallowed_methods, reason = "overlays are folders")]
 fn documented_overlay() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("documented-overlay");
     std::fs::create_dir_all(&folder).expect("a folder");
@@ -195,7 +193,6 @@ fn demo(arguments: &[&str]) -> Command {
 }
 
 /// Command lines of processes that belong to the demo.
-#[expect(clippy::disallowed_methods, reason = "processes are files")]
 fn processes_of_the_demo() -> Vec<String> {
     let folder = root().join("target/demo");
     let folder = folder.to_str().expect("a path");
