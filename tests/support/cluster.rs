@@ -18,7 +18,7 @@ use kube::{
 
 use super::{pipe, testdata, text};
 
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(20);
 
 pub fn kubeconfig() -> PathBuf {

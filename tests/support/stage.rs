@@ -184,7 +184,7 @@ impl Stage {
             *last.borrow_mut() = status.clone();
             (ready["reason"] == reason).then_some(status)
         });
-        match tokio::time::timeout(Duration::from_secs(25), found).await {
+        match tokio::time::timeout(Duration::from_secs(80), found).await {
             Ok(status) => status,
             Err(_) => panic!("HostedCluster {name} is not {reason} but {:#}", last.borrow()),
         }
@@ -319,7 +319,7 @@ impl Daemon {
         let ready = wait_until("the daemon is ready", async || {
             http_get(port, "/readyz").filter(|answer| answer.starts_with("HTTP/1.1 200"))
         });
-        if tokio::time::timeout(Duration::from_secs(28), ready).await.is_err() {
+        if tokio::time::timeout(Duration::from_secs(80), ready).await.is_err() {
             panic!("the daemon is not ready: {:?}\n{}", http_get(port, "/readyz"), self.log());
         }
     }
