@@ -1,7 +1,7 @@
 //! The daemon: watches, one queue, one writer, a Lease, and what people ask it for.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     future::Future,
     hash::BuildHasher as _,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
@@ -45,6 +45,8 @@ pub struct Shared {
     settings: channel::Receiver<Arc<Applied>>,
     interest: channel::Sender<Arc<Interest>>,
     listed: Mutex<BTreeSet<&'static str>>,
+    /// What the API server last said of a kind that cannot be listed.
+    refused: Mutex<BTreeMap<&'static str, String>>,
     heard: Heard,
     pub metrics: Arc<Metrics>,
     started: Instant,
@@ -60,6 +62,7 @@ impl Shared {
             settings,
             interest: channel::Sender::new(Arc::new(interest)),
             listed: Mutex::default(),
+            refused: Mutex::default(),
             heard,
             metrics,
             started: Instant::now(),
@@ -91,6 +94,11 @@ impl Shared {
         self.listed.lock().unwrap_or_else(PoisonError::into_inner).insert(access.resource);
     }
 
+    /// A kind cannot be listed or watched.
+    pub(super) fn refused(&self, access: &'static Access, why: String) {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).insert(access.resource, why);
+    }
+
     /// Time since the start, on a clock that only goes forward.
     pub(super) fn uptime(&self) -> Duration {
         self.started.elapsed()
@@ -119,10 +127,11 @@ impl Shared {
             self.heard.last(&path).is_some_and(|at| at.elapsed() > 2 * WATCH_TIMEOUT)
         };
         let kinds = self.kinds();
-        let missing = kinds
-            .iter()
-            .filter(|access| !listed.contains(access.resource))
-            .map(|access| format!("{}: no list yet", access.resource));
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let missing = kinds.iter().filter(|access| !listed.contains(access.resource)).map(|access| {
+            let why = refused.get(access.resource).map(|why| format!(": {why}")).unwrap_or_default();
+            format!("{}: no list yet{why}", access.resource)
+        });
         let deaf = kinds.iter().filter(deaf).map(|access| format!("{}: the watch is not answered", access.resource));
         missing.chain(deaf).collect()
     }
