@@ -30,6 +30,8 @@ use crate::settings::daemon::{AzureClusterIdentityWriting, DaemonSettings};
 
 /// Passes that may wait for answers at the same time. Writes are one at a time all the same.
 const PASSES: usize = 16;
+/// When a pass that has come before a first list comes again.
+const UNLISTED: Duration = Duration::from_millis(250);
 
 /// Settings in use, and the how manieth they are.
 #[derive(Debug)]
@@ -188,22 +190,14 @@ pub fn watch_all(shared: &Arc<Shared>, client: &Client, tasks: &mut JoinSet<()>)
     start(watch_capz(s, c).boxed());
 }
 
-/// AzureClusterIdentities are only looked at where they are written.
+/// AzureClusterIdentities are looked at from when they are first to be written.
 async fn watch_capz(shared: Arc<Shared>, client: Client) {
     let mut settings = shared.settings.clone();
-    loop {
-        let wanted = settings.borrow_and_update().settings.azure_cluster_identity == AzureClusterIdentityWriting::Apply;
-        let watching = async {
-            if wanted {
-                watch::watch::<watch::CapzIdentities>(Arc::clone(&shared), client.clone()).await;
-            } else {
-                std::future::pending::<()>().await;
-            }
-        };
-        tokio::select! {
-            () = watching => {}
-            changed = settings.changed() => if changed.is_err() { return },
-        }
+    let wanted = |applied: &Arc<Applied>| applied.settings.azure_cluster_identity == AzureClusterIdentityWriting::Apply;
+    if settings.wait_for(wanted).await.is_ok() {
+        watch::watch::<watch::CapzIdentities>(Arc::clone(&shared), client).await;
+    } else {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -259,6 +253,10 @@ async fn pass(
     mut memory: Memory,
 ) -> (ClusterKey, Memory, Option<Duration>) {
     let started = Instant::now();
+    // New settings may have asked for another kind.
+    if !shared.all_listed() {
+        return (key, memory, Some(UNLISTED));
+    }
     let again = reconcile(shared, writer, &key, &mut memory).await;
     shared.metrics.pass(started.elapsed());
     (key, memory, again)
