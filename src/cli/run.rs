@@ -76,7 +76,6 @@ async fn serve_until_stopped(args: &Args) -> CommandResult {
     let flags = args.flags.layer()?;
     let text = args.settings.as_deref().map(input::read_small).transpose()?.unwrap_or_default();
     let settings = load(&flags, &text).map_err(|why| anyhow!(why))?;
-    let level = start_logging(&settings.log_level)?;
     let listen = settings.listen;
     let health = serve::bind("probes", listen.health).await.map_err(|why| anyhow!(why))?;
     let scraped = serve::bind("metrics", listen.metrics).await.map_err(|why| anyhow!(why))?;
@@ -84,7 +83,10 @@ async fn serve_until_stopped(args: &Args) -> CommandResult {
     let (heard, metrics, fence) = (Heard::default(), Arc::new(Metrics::default()), Fence::default());
     metrics.settings_are_valid();
     let client = connect(&args.target.target(), &heard, &metrics).await?;
-    check_server(&client).await?;
+    let version = check_server(&client).await?;
+    // Until here one line says what is wrong, to the person who starts it.
+    let level = start_logging(&settings.log_level)?;
+    tracing::debug!(version, "found the API server");
     let (sender, applied) = channel::channel(Arc::new(Applied { settings, epoch: 0 }));
     let shared = Arc::new(Shared::new(applied, heard, Arc::clone(&metrics)));
     let writer = Writer::new(client.clone(), Some(fence.clone()), Arc::clone(&metrics));
@@ -167,13 +169,10 @@ fn tell_reload(reloaded: &Reloaded, settings: &DaemonSettings, level: &LogLevel)
 }
 
 /// One question before anything else, so that a wrong address or certificate is one clear line.
-async fn check_server(client: &Client) -> Result<()> {
+async fn check_server(client: &Client) -> Result<String> {
     let asked = tokio::time::timeout(std::time::Duration::from_secs(20), client.apiserver_version()).await;
     match asked {
-        Ok(Ok(version)) => {
-            tracing::debug!(version = version.git_version, "found the API server");
-            Ok(())
-        }
+        Ok(Ok(version)) => Ok(version.git_version),
         Ok(Err(error)) => bail!("cannot talk to the API server: {}", crate::cluster::client::chain(&error)),
         Err(_) => bail!("the API server does not answer within 20 seconds"),
     }

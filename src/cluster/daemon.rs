@@ -1,7 +1,7 @@
 //! The daemon: watches, one queue, one writer, a Lease, and what people ask it for.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     future::Future,
     hash::BuildHasher as _,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -30,6 +30,8 @@ use crate::settings::daemon::{AzureClusterIdentityWriting, DaemonSettings};
 
 /// Passes that may wait for answers at the same time. Writes are one at a time all the same.
 const PASSES: usize = 16;
+/// When a pass that has come before a first list comes again.
+const UNLISTED: Duration = Duration::from_millis(250);
 
 /// Settings in use, and the how manieth they are.
 #[derive(Debug)]
@@ -45,6 +47,8 @@ pub struct Shared {
     settings: channel::Receiver<Arc<Applied>>,
     interest: channel::Sender<Arc<Interest>>,
     listed: Mutex<BTreeSet<&'static str>>,
+    /// What the API server last said of a kind that cannot be listed.
+    refused: Mutex<BTreeMap<&'static str, String>>,
     heard: Heard,
     pub metrics: Arc<Metrics>,
     started: Instant,
@@ -61,6 +65,7 @@ impl Shared {
             settings,
             interest: channel::Sender::new(Arc::new(interest)),
             listed: Mutex::default(),
+            refused: Mutex::default(),
             heard,
             metrics,
             started: Instant::now(),
@@ -91,6 +96,11 @@ impl Shared {
     /// The first list of a kind is in.
     pub(super) fn listed(&self, access: &'static Access) {
         self.listed.lock().unwrap_or_else(PoisonError::into_inner).insert(access.resource);
+    }
+
+    /// A kind cannot be listed or watched.
+    pub(super) fn refused(&self, access: &'static Access, why: String) {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).insert(access.resource, why);
     }
 
     /// Time since the start, on a clock that only goes forward.
@@ -130,10 +140,11 @@ impl Shared {
             self.heard.last(&path).is_some_and(|at| at.elapsed() > 2 * WATCH_TIMEOUT)
         };
         let kinds = self.kinds();
-        let missing = kinds
-            .iter()
-            .filter(|access| !listed.contains(access.resource))
-            .map(|access| format!("{}: no list yet", access.resource));
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let missing = kinds.iter().filter(|access| !listed.contains(access.resource)).map(|access| {
+            let why = refused.get(access.resource).map(|why| format!(": {why}")).unwrap_or_default();
+            format!("{}: no list yet{why}", access.resource)
+        });
         let deaf = kinds.iter().filter(deaf).map(|access| format!("{}: the watch is not answered", access.resource));
         missing.chain(deaf).collect()
     }
@@ -190,22 +201,14 @@ pub fn watch_all(shared: &Arc<Shared>, client: &Client, tasks: &mut JoinSet<()>)
     start(watch_capz(s, c).boxed());
 }
 
-/// AzureClusterIdentities are only looked at where they are written.
+/// AzureClusterIdentities are looked at from when they are first to be written.
 async fn watch_capz(shared: Arc<Shared>, client: Client) {
     let mut settings = shared.settings.clone();
-    loop {
-        let wanted = settings.borrow_and_update().settings.azure_cluster_identity == AzureClusterIdentityWriting::Apply;
-        let watching = async {
-            if wanted {
-                watch::watch::<watch::CapzIdentities>(Arc::clone(&shared), client.clone()).await;
-            } else {
-                std::future::pending::<()>().await;
-            }
-        };
-        tokio::select! {
-            () = watching => {}
-            changed = settings.changed() => if changed.is_err() { return },
-        }
+    let wanted = |applied: &Arc<Applied>| applied.settings.azure_cluster_identity == AzureClusterIdentityWriting::Apply;
+    if settings.wait_for(wanted).await.is_ok() {
+        watch::watch::<watch::CapzIdentities>(Arc::clone(&shared), client).await;
+    } else {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -260,6 +263,10 @@ async fn pass(
     mut memory: Memory,
 ) -> (ClusterKey, Memory, Option<Duration>) {
     let started = Instant::now();
+    // New settings may have asked for another kind.
+    if !shared.all_listed() {
+        return (key, memory, Some(UNLISTED));
+    }
     let again = reconcile(shared, writer, &key, &mut memory).await;
     shared.metrics.pass(started.elapsed());
     (key, memory, again)

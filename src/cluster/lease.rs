@@ -85,7 +85,7 @@ impl Candidate {
     /// What the API server says, or that it said nothing in time.
     pub async fn step(&mut self) -> Result<Standing, String> {
         let started = Instant::now();
-        let standing = tokio::time::timeout(RENEW_DEADLINE / 2, self.try_step(started)).await;
+        let standing = tokio::time::timeout(RENEW_DEADLINE / 2, self.try_step()).await;
         let standing = standing.unwrap_or_else(|_| Err("no answer in time".to_owned()))?;
         match standing {
             Standing::Leading => self.fence.set(Some(started)),
@@ -94,7 +94,7 @@ impl Candidate {
         Ok(standing)
     }
 
-    async fn try_step(&mut self, now: Instant) -> Result<Standing, String> {
+    async fn try_step(&mut self) -> Result<Standing, String> {
         let found = self.leases.get_opt(&self.name).await.map_err(|error| chain(&error))?;
         let Some(found) = found else {
             let lease = Lease {
@@ -102,10 +102,10 @@ impl Candidate {
                 spec: Some(self.ours(None)),
             };
             let created = self.leases.create(&PostParams::default(), &lease).await.map_err(|error| chain(&error))?;
-            self.note(created, now);
+            self.note(created);
             return Ok(Standing::Leading);
         };
-        self.note(found, now);
+        let now = self.note(found);
         let Some(seen) = &self.seen else { return Err("the Lease was not kept".to_owned()) };
         let holder = seen.spec.holder_identity.clone().unwrap_or_default();
         let lasts = u64::try_from(seen.spec.lease_duration_seconds.unwrap_or_default()).unwrap_or_default();
@@ -124,7 +124,7 @@ impl Candidate {
         let replaced = self.leases.replace(&self.name, &PostParams::default(), &lease).await;
         match replaced {
             Ok(lease) => {
-                self.note(lease, now);
+                self.note(lease);
                 Ok(Standing::Leading)
             }
             // Somebody was faster, and will be seen at the next try.
@@ -135,11 +135,14 @@ impl Candidate {
         }
     }
 
-    /// Remembers a Lease and, where it differs from the one before, since when.
-    fn note(&mut self, lease: Lease, now: Instant) {
+    /// Remembers a Lease and, where it differs from the one before, since when: not before its answer was here, for its
+    /// holder may have renewed it as late as that. Returns when that was.
+    fn note(&mut self, lease: Lease) -> Instant {
+        let now = Instant::now();
         let spec = lease.spec.unwrap_or_default();
         let since = self.seen.as_ref().filter(|seen| seen.spec == spec).map_or(now, |seen| seen.since);
         self.seen = Some(Seen { resource_version: lease.metadata.resource_version, spec, since });
+        now
     }
 
     fn ours(&self, before: Option<&LeaseSpec>) -> LeaseSpec {
@@ -158,22 +161,29 @@ impl Candidate {
     }
 
     /// Hands the Lease back, so that another replica need not wait for it to run out.
-    pub async fn release(mut self) {
+    pub async fn release(self) {
         self.fence.set(None);
-        let Some(seen) = self.seen.take().filter(|seen| seen.spec.holder_identity.as_deref() == Some(&self.identity))
-        else {
-            return;
-        };
-        let spec = LeaseSpec { holder_identity: Some(String::new()), lease_duration_seconds: Some(1), ..seen.spec };
+        let handed_back = tokio::time::timeout(RETRY_PERIOD, self.hand_back()).await;
+        if let Err(error) = handed_back.unwrap_or_else(|_| Err("no answer in time".to_owned())) {
+            tracing::info!(error, "the Lease was not handed back; it runs out by itself");
+        }
+    }
+
+    async fn hand_back(&self) -> Result<(), String> {
+        // Read anew: a renewal that the stop has cut short may have been taken all the same.
+        let found = self.leases.get_opt(&self.name).await.map_err(|error| chain(&error))?;
+        let (metadata, spec) = found.map(|lease| (lease.metadata, lease.spec.unwrap_or_default())).unwrap_or_default();
+        if spec.holder_identity.as_deref() != Some(&self.identity) {
+            return Ok(());
+        }
+        let spec = LeaseSpec { holder_identity: Some(String::new()), lease_duration_seconds: Some(1), ..spec };
         let metadata = ObjectMeta {
             name: Some(self.name.clone()),
-            resource_version: seen.resource_version,
+            resource_version: metadata.resource_version,
             ..ObjectMeta::default()
         };
         let lease = Lease { metadata, spec: Some(spec) };
-        if let Err(error) = self.leases.replace(&self.name, &PostParams::default(), &lease).await {
-            tracing::info!(error = chain(&error), "the Lease was not handed back; it runs out by itself");
-        }
+        self.leases.replace(&self.name, &PostParams::default(), &lease).await.map(drop).map_err(|error| chain(&error))
     }
 }
 
@@ -196,5 +206,32 @@ mod tests {
         assert!(fence.holds(start + Duration::from_secs(9)) && !fence.holds(start + RENEW_DEADLINE));
         let late = start + Duration::from_millis(9_999);
         assert!(late + fence.allows(late) <= start + LEASE_DURATION);
+    }
+
+    /// The holder may have renewed just before a slow answer was made.
+    #[tokio::test(start_paused = true)]
+    async fn another_s_lease_is_as_old_as_its_answer_and_no_older() {
+        let mut delays = [4, 0, 0].into_iter();
+        let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+            let delay = Duration::from_secs(delays.next().unwrap_or_default());
+            let holder = if request.method() == "GET" { "another" } else { "us" };
+            async move {
+                tokio::time::sleep(delay).await;
+                let lease = serde_json::json!({
+                    "metadata": {"name": "lease", "resourceVersion": "1"},
+                    "spec": {"holderIdentity": holder, "leaseDurationSeconds": 15},
+                });
+                Ok::<_, std::io::Error>(http::Response::new(kube::client::Body::from(lease.to_string().into_bytes())))
+            }
+        });
+        let client = Client::new(service, "default");
+        let mut candidate = Candidate::new(&client, "default", "lease", "us", Fence::default());
+        let following = Ok(Standing::Following { leader: "another".to_owned() });
+        let start = Instant::now();
+        assert_eq!(candidate.step().await, following);
+        tokio::time::sleep_until(start + Duration::from_secs(18)).await;
+        assert_eq!(candidate.step().await, following, "the answer came after 4 seconds");
+        tokio::time::sleep_until(start + Duration::from_millis(19_001)).await;
+        assert_eq!(candidate.step().await, Ok(Standing::Leading));
     }
 }

@@ -88,6 +88,9 @@ pub(super) async fn reconcile(
     let failures = carry_out(shared, writer, &seen, changes, memory).await;
     let outcome = outcome.with(&failures);
     let reported = tell_of(writer, &seen, &outcome, memory).await;
+    if let Err(error) = &reported {
+        tracing::warn!(hosted_cluster = %key, %error, "the status was not written");
+    }
     Some(memory.next(&seen, &failures, reported.as_ref().err(), shared.jitter()))
 }
 

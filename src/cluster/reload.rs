@@ -75,9 +75,12 @@ fn read(path: &Path) -> std::io::Result<String> {
 }
 
 fn watch_folder(path: &Path, changed: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
-    let mut watcher = notify::recommended_watcher(move |_| {
-        // Full is as good: the change that is waiting to be looked at is this one as well.
-        changed.try_send(()).unwrap_or_default();
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        // Our own reading is told as well, and would make us read again, for ever.
+        if !event.is_ok_and(|event| event.kind.is_access()) {
+            // Full is as good: the change that is waiting to be looked at is this one as well.
+            changed.try_send(()).unwrap_or_default();
+        }
     })?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     watcher.watch(folder, RecursiveMode::NonRecursive)?;
@@ -107,6 +110,22 @@ mod tests {
         let link = folder.join("..data_tmp");
         symlink(generation, &link).unwrap();
         fs::rename(&link, folder.join("..data")).unwrap();
+    }
+
+    #[tokio::test]
+    async fn reading_the_file_is_no_change_of_it() {
+        let folder = std::env::temp_dir().join(format!("hcp-identity-read-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("settings.yaml");
+        fs::write(&path, "mode: enforce").unwrap();
+        let (sender, mut changes) = mpsc::channel(1);
+        let _watcher = watch_folder(&path, sender).unwrap();
+        read(&path).unwrap();
+        let woken = tokio::time::timeout(Duration::from_millis(300), changes.recv()).await;
+        assert!(woken.is_err(), "reading wakes the reader");
+        fs::write(&path, "mode: observe").unwrap();
+        tokio::time::timeout(Duration::from_secs(20), changes.recv()).await.expect("the change is seen");
+        fs::remove_dir_all(&folder).unwrap();
     }
 
     /// With the backstop an hour away, only the watch can have seen it.

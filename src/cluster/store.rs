@@ -58,6 +58,8 @@ pub(super) struct Store {
 pub(super) struct Installed {
     pub(super) classes: bool,
     pub(super) capz: bool,
+    /// Of our own CRD.
+    pub(super) statuses: bool,
 }
 
 /// A ControlPlaneIdentity: what has been told.

@@ -12,7 +12,7 @@ use hcp_identity_api::{
 };
 use kube::{
     Api, Client, Resource, ResourceExt as _,
-    core::DeserializeGuard,
+    core::{DeserializeGuard, Status},
     runtime::watcher::{self, Event, watcher},
 };
 use serde::de::DeserializeOwned;
@@ -31,6 +31,10 @@ use crate::observed::{Kind, ObjectKey};
 
 /// How long a watch lasts before it is asked for anew; one that has not been answered for twice as long is deaf.
 pub(super) const WATCH_TIMEOUT: Duration = Duration::from_secs(240);
+
+/// The longest that is waited between tries; and for a kind that is not installed, where a try costs next to nothing.
+const LONGEST: Duration = Duration::from_secs(30);
+const UNINSTALLED: Duration = Duration::from_secs(4);
 
 /// Objects of a page where lists are not streamed.
 const PAGE: u32 = 20;
@@ -99,27 +103,37 @@ pub(super) async fn watch<S: Shelf>(shared: Arc<Shared>, client: Client) {
         shared.metrics.watch_error();
         let expired = code(&error) == Some(410);
         if !expired && (failures == 1 || failures % 20 == 0) {
-            tracing::warn!(resource = S::ACCESS.resource, error = chain(&error), "the watch is tried again");
+            tracing::warn!(resource = S::ACCESS.resource, error = words(&error), "the watch is tried again");
         }
-        tokio::time::sleep(backoff(failures, shared.jitter())).await;
+        let longest = if code(&error) == Some(404) { UNINSTALLED } else { LONGEST };
+        shared.refused(S::ACCESS, words(&error));
+        tokio::time::sleep(backoff(failures, longest, shared.jitter())).await;
     }
 }
 
-/// From half a second to half a minute, with a spread, so that watches do not come back all at once.
-fn backoff(failures: u32, jitter: f64) -> Duration {
-    Duration::from_millis(500 << failures.saturating_sub(1).min(6))
-        .min(Duration::from_secs(30))
-        .mul_f64(0.75 + jitter / 2.0)
+/// Growing from half a second, with a spread, so that watches do not come back all at once.
+fn backoff(failures: u32, longest: Duration, jitter: f64) -> Duration {
+    Duration::from_millis(500 << failures.saturating_sub(1).min(6)).min(longest).mul_f64(0.75 + jitter / 2.0)
 }
 
-fn code(error: &watcher::Error) -> Option<u16> {
+/// What the API server has answered, if it has.
+fn status(error: &watcher::Error) -> Option<&Status> {
     match error {
         watcher::Error::InitialListFailed(kube::Error::Api(status))
         | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-        | watcher::Error::WatchFailed(kube::Error::Api(status)) => Some(status.code),
-        watcher::Error::WatchError(status) => Some(status.code),
+        | watcher::Error::WatchFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => Some(status),
         _ => None,
     }
+}
+
+fn code(error: &watcher::Error) -> Option<u16> {
+    status(error).map(|status| status.code)
+}
+
+/// The server's own words, or what has kept them from coming.
+fn words(error: &watcher::Error) -> String {
+    status(error).map_or_else(|| chain(error), |status| status.message.trim().to_owned())
 }
 
 /// A server without streaming lists says so in several ways, never with these codes.
@@ -357,5 +371,9 @@ impl Shelf for Statuses {
 
     fn remove(store: &mut Store, namespace: &str, name: &str) -> News {
         Ok(Some(store.put_status(ClusterKey::new(namespace, name), None)))
+    }
+
+    fn installed(store: &mut Store, installed: bool) -> bool {
+        std::mem::replace(&mut store.installed.statuses, installed) != installed
     }
 }
