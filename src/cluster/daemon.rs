@@ -306,9 +306,10 @@ pub async fn lead(
             tracing::warn!(error, "the Lease could not be read or written");
         }
         let leads = fence.holds(Instant::now());
-        let before = leading.send_replace(leads);
+        // Only a change is news: at each the workers forget what they remember and look at everything.
+        let changed = leading.send_if_modified(|before| std::mem::replace(before, leads) != leads);
         metrics.leads(leads);
-        if leads != before {
+        if changed {
             let leader = if let Ok(Standing::Following { leader }) = &standing { leader } else { "" };
             tracing::info!(leader, "{}", if leads { "leading" } else { "no longer leading" });
         }

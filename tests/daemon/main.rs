@@ -6,6 +6,8 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "these are parts of tests")]
 
+mod commands;
+mod leadership;
 mod operations;
 mod ownership;
 mod states;

@@ -1,315 +1,346 @@
-//! Several replicas, settings that change, a person's commands, and ends.
+//! What whoever runs the daemon sees of it: probes, metrics, logs, settings, and what it says when it cannot start.
 
-use std::{os::unix::fs::symlink, path::Path, process::Output, time::Duration};
+use std::{
+    net::TcpListener,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
 
 use hcp_identity::cluster::access::Role;
-use kube::{
-    ResourceExt as _,
-    api::{DynamicObject, Patch, PatchParams},
-};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::support::{
-    cluster::wait_until,
-    stage::{CLASS, DEPLOYMENT, Daemon, HOSTED_CLUSTER, Stage},
+    audit,
+    cluster::{kubeconfig, succeeds, wait_until},
+    prometheus,
+    proxy::{NOTHING, Proxy},
+    stage::{CLASS, STATUS, Stage, condition, free_port},
 };
 
-const LEASE: (&str, &str, &str) = ("coordination.k8s.io", "v1", "Lease");
-
-async fn holder(stage: &Stage) -> String {
-    let lease = stage.get(&stage.namespace, LEASE, "hcp-identity").await;
-    lease.and_then(|lease| lease.data["spec"]["holderIdentity"].as_str().map(str::to_owned)).unwrap_or_default()
-}
-
-async fn until_leads(stage: &Stage, daemon: &Daemon) {
-    // The Lease of another runs for fifteen seconds.
-    wait_until("it leads", async || (holder(stage).await == daemon.identity).then_some(())).await;
-}
-
-async fn rename_ingress_secret(stage: &Stage, cluster: &str, name: &str) {
-    let pointer = json!({"spec": {"platform": {"azure": {"azureAuthenticationConfig": {"managedIdentities": {"controlPlane":
-        {"ingress": {"credentialsSecretName": name}}}}}}}});
-    let api = stage.api(&stage.namespace, HOSTED_CLUSTER);
-    api.patch(cluster, &PatchParams::default(), &Patch::Merge(&pointer)).await.expect("a change");
-}
-
-async fn until_class_names(stage: &Stage, cluster: &str, secret: &str) -> DynamicObject {
-    wait_until("the class names the secret", async || {
-        let class = stage.get(&stage.plane(cluster), CLASS, "managed-azure-ingress").await?;
-        class.data["spec"].to_string().contains(secret).then_some(class)
-    })
-    .await
-}
-
-/// Ended as a pod is, a replica hands the Lease over at once; killed, it is waited for until the Lease has run out.
 #[tokio::test]
-async fn one_of_two_replicas_writes_and_the_other_takes_over() {
-    let stage = Stage::new("o-replicas").await;
-    stage.create_cluster("prod", |_| {}).await;
-    let first = stage.daemon(&[]).await;
-    until_leads(&stage, &first).await;
-    let second = stage.daemon(&[]).await;
-    stage.ready_reason("prod", "WaitingForWorkload").await;
-    assert_eq!((first.writes(), second.writes()), (9, 0));
-    let (code, log) = first.stop();
-    assert_eq!(code, 0, "{log}");
-    let handed_over = std::time::Instant::now();
-    until_leads(&stage, &second).await;
-    assert!(handed_over.elapsed() < Duration::from_secs(8), "it waited for a Lease that was handed back");
-    rename_ingress_secret(&stage, "prod", "second").await;
-    until_class_names(&stage, "prod", "second").await;
-
-    let third = stage.daemon(&[]).await;
-    second.signal("-KILL");
-    until_leads(&stage, &third).await;
-    rename_ingress_secret(&stage, "prod", "third").await;
-    until_class_names(&stage, "prod", "third").await;
-    assert_eq!(third.changes(), 1, "what is as planned is not written again");
-}
-
-/// A leader that is stopped and goes on finds that it leads no more: what it had planned changes nothing.
-#[tokio::test]
-async fn a_paused_leader_changes_nothing_when_it_wakes_up() {
-    let stage = Stage::new("o-paused").await;
-    stage.create_cluster("prod", |_| {}).await;
-    stage.create_workloads("prod", 0).await;
-    let old = stage.daemon(&[]).await;
-    until_leads(&stage, &old).await;
-    stage.ready_reason("prod", "WaitingForPod").await;
-    let new = stage.daemon(&[]).await;
-    let old_writes = old.writes();
-    old.signal("-STOP");
-    // News for both; the old one sees it when it wakes up.
-    rename_ingress_secret(&stage, "prod", "while-stopped").await;
-    until_leads(&stage, &new).await;
-    until_class_names(&stage, "prod", "while-stopped").await;
-    rename_ingress_secret(&stage, "prod", "after").await;
-    until_class_names(&stage, "prod", "after").await;
-    wait_until("its pods name it too", async || {
-        let live = stage.get(&stage.plane("prod"), DEPLOYMENT, "ingress-operator").await?;
-        (live.data["spec"].to_string().contains("/mnt/certs/after")
-            && live.data["status"]["observedGeneration"].as_i64() == live.metadata.generation)
-            .then_some(())
+async fn it_is_ready_when_every_first_list_is_in_and_lives_before() {
+    let stage = Stage::new("o-ready").await;
+    let proxy = Proxy::new(|request| request.contains("watch=true") && request.contains("/pods"), NOTHING);
+    let mut daemon = stage.daemon_behind(&proxy, &[]);
+    let answer = wait_until("only pods are missing", async || {
+        let answer = daemon.get("/readyz");
+        answer.ends_with("\r\n\r\npods: no list yet\n").then_some(answer)
     })
     .await;
-    let versions = async || {
-        let objects = stage
-            .list(&stage.plane("prod"), CLASS)
-            .await
-            .into_iter()
-            .chain(stage.list(&stage.plane("prod"), DEPLOYMENT).await);
-        objects.map(|object| (object.name_any(), object.metadata.generation)).collect::<Vec<_>>()
-    };
-    let before = versions().await;
-    let (seen, writes) = (9 + 11, new.writes());
-    old.signal("-CONT");
-    tokio::time::sleep(Duration::from_secs(4)).await;
-    assert_eq!(versions().await, before, "{}", old.log());
-    assert!(old.changes() <= seen, "it changed something");
-    assert!(old.writes() <= old_writes + 1, "more than one request was under way: {}", old.log());
-    assert_eq!(holder(&stage).await, new.identity);
-    assert!(old.log().contains("no longer leading"), "{}", old.log());
-    assert_eq!(new.writes(), writes);
-}
-
-/// As the kubelet changes a ConfigMap's volume.
-fn swap(folder: &Path, generation: &str, text: &str) {
-    let data = folder.join(generation);
-    std::fs::create_dir_all(&data).expect("a folder");
-    std::fs::write(data.join("settings.yaml"), text).expect("a file");
-    let link = folder.join("..data_tmp");
-    symlink(generation, &link).expect("a link");
-    std::fs::rename(&link, folder.join("..data")).expect("a swap");
-}
-
-#[tokio::test]
-async fn settings_are_followed_and_invalid_ones_are_not() {
-    let stage = Stage::new("o-settings").await;
-    stage.create_cluster("prod", |_| {}).await;
-    let folder = stage.file("config");
-    std::fs::create_dir_all(&folder).expect("a folder");
-    swap(&folder, "..1", "mode: observe\nlogLevel: info\n");
-    let path = folder.join("settings.yaml");
-    symlink("..data/settings.yaml", &path).expect("a link");
-    let daemon = stage.daemon(&["--settings", &path.to_string_lossy(), "--pod-patch", "none"]).await;
-    stage.ready_reason("prod", "Observing").await;
-    swap(&folder, "..2", "mode: sometimes\n");
-    wait_until("it says so", async || daemon.log().contains("the new settings are invalid").then_some(())).await;
-    assert!(daemon.metrics().contains("hcp_identity_settings_valid 0"));
-    assert_eq!(daemon.writes(), 0);
-    // The flag podPatch goes on winning over the file.
-    swap(&folder, "..3", "mode: enforce\npodPatch: workload\nlogLevel: debug\n");
-    let status = stage.ready_reason("prod", "WaitingForWorkload").await;
-    assert_eq!(status["wired"], "0/9");
-    assert!(daemon.metrics().contains("hcp_identity_settings_valid 1"));
-    wait_until("its log is louder", async || daemon.log().contains("\"level\":\"DEBUG\"").then_some(())).await;
-}
-
-#[tokio::test]
-async fn every_line_of_the_log_is_json_and_each_change_has_one() {
-    let stage = Stage::new("o-log").await;
-    stage.create_cluster("prod", |_| {}).await;
-    let daemon = stage.daemon(&["--log-level", "debug"]).await;
-    stage.ready_reason("prod", "WaitingForWorkload").await;
-    let log = daemon.log();
-    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    let changed: Vec<_> = lines.iter().filter(|line| line["message"] == "changed").collect();
-    assert_eq!(changed.len(), 9);
-    assert!(changed.iter().all(|line| line["hosted_cluster"] == format!("{}/prod", stage.namespace)));
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
     assert!(daemon.get("/livez").starts_with("HTTP/1.1 200"));
-    let metrics = daemon.metrics();
-    for line in metrics.lines().skip_while(|line| !line.starts_with('#')).filter(|line| !line.starts_with('#')) {
-        let (name, value) = line.rsplit_once(' ').expect("a sample");
-        assert!(value.parse::<f64>().is_ok(), "{line}");
-        assert!(!name.contains("namespace="), "{line}");
+    proxy.hold(NOTHING);
+    daemon.until_ready().await;
+}
+
+/// What it may not read is said where somebody looks.
+#[tokio::test]
+async fn without_any_role_it_lives_and_says_what_it_may_not() {
+    let stage = Stage::with_roles("denied-all", &[]).await;
+    let mut daemon = stage.start(&stage.kubeconfig, &[], &[]);
+    wait_until("it says so to probes", async || {
+        let answer = daemon.get("/readyz");
+        let forbidden = answer.lines().filter(|line| line.contains(": no list yet") && line.contains("is forbidden"));
+        (answer.starts_with("HTTP/1.1 503") && forbidden.count() == 7).then_some(())
+    })
+    .await;
+    assert!(daemon.log().contains("cannot watch resource"), "{}", daemon.log());
+    assert!(daemon.get("/livez").starts_with("HTTP/1.1 200"));
+    assert!(daemon.child.try_wait().expect("its state").is_none(), "it has ended: {}", daemon.log());
+}
+
+#[tokio::test]
+async fn metrics_are_as_prometheus_wants_them() {
+    let stage = Stage::new("o-metrics").await;
+    stage.create_cluster("prod", |_| {}).await;
+    let daemon = stage.daemon(&[]).await;
+    stage.ready_reason("prod", "WaitingForWorkload").await;
+    let answer = daemon.metrics();
+    let (head, text) = answer.split_once("\r\n\r\n").expect("an answer");
+    assert!(head.to_lowercase().contains("content-type: text/plain; version=0.0.4"), "{head}");
+    assert_eq!(prometheus::problems(text), Vec::<String>::new(), "{text}");
+    let cluster = format!("hosted_cluster=\"{}/prod\"", stage.namespace);
+    for line in ["hcp_identity_hosted_cluster_ready{", "hcp_identity_component_wired{", "hcp_identity_component_pods{"]
+    {
+        assert!(text.lines().any(|sample| sample.starts_with(line) && sample.contains(&cluster)), "{line}: {text}");
     }
 }
 
-/// With no role but to observe, nothing is refused, because nothing else is tried.
+#[test]
+fn metrics_that_prometheus_would_not_want_are_found() {
+    let bad = [
+        ("x 1\n", "not a sample"),
+        ("# HELP x X.\n# TYPE x counter\nx 1\n", "_total"),
+        ("# TYPE x gauge\nx 1\n", "no help"),
+        ("# HELP x X.\n# TYPE x gauge\nx{namespace=\"a\"} 1\n", "routes"),
+        ("# HELP x X.\n# TYPE x gauge\nx 1\nx 2\n", "twice"),
+        ("# HELP x X.\n# TYPE x gauge\nx{a=\"b\"c\"} 1\n", "not understood"),
+        ("# HELP x X.\n# TYPE x gauge\nx one\n", "not understood"),
+        ("# HELP x X.\n# TYPE x gauge\nx 1", "does not end"),
+    ];
+    for (text, problem) in bad {
+        let found = prometheus::problems(text).join("\n");
+        assert!(found.contains(problem), "{problem} is not found in {text:?}: {found:?}");
+    }
+}
+
 #[tokio::test]
-async fn observing_needs_and_tries_no_more_than_its_role() {
+async fn every_line_of_the_log_is_json_and_each_write_has_one() {
+    let stage = Stage::new("o-log").await;
+    stage.create_cluster("prod", |_| {}).await;
+    stage.create_workloads("prod", 0).await;
+    let daemon = stage.daemon(&[]).await;
+    stage.ready_reason("prod", "WaitingForPod").await;
+    let changes = daemon.changes();
+    let changed: Vec<Value> = daemon.log_lines().into_iter().filter(|line| line["message"] == "changed").collect();
+    assert_eq!(u64::try_from(changed.len()).ok(), Some(changes), "{changed:#?}");
+    let mut objects: Vec<_> = changed.iter().map(|line| line["object"].to_string()).collect();
+    objects.sort();
+    objects.dedup();
+    assert_eq!(objects.len(), 9 + 11, "{objects:#?}");
+    for line in daemon.log_lines() {
+        assert!(line["timestamp"].is_string() && line["level"].is_string() && line["message"].is_string(), "{line}");
+    }
+}
+
+/// Keeping the Lease is no news of anything.
+#[tokio::test]
+async fn where_nothing_happens_nothing_is_looked_at() {
+    let stage = Stage::new("o-idle").await;
+    stage.create_cluster("prod", |_| {}).await;
+    let proxy = Proxy::new(NOTHING, NOTHING);
+    let mut daemon = stage.daemon_behind(&proxy, &[]);
+    daemon.until_ready().await;
+    stage.ready_reason("prod", "WaitingForWorkload").await;
+    // Other tests change HostedClusters meanwhile.
+    proxy.hold(|request| !request.contains("/leases"));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let looks = daemon.metric("hcp_identity_reconcile_duration_seconds_count", "");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(daemon.leads());
+    assert_eq!(daemon.metric("hcp_identity_reconcile_duration_seconds_count", ""), looks);
+}
+
+/// A settings file as the kubelet mounts it from a ConfigMap.
+struct Mounted {
+    folder: PathBuf,
+    generation: u32,
+}
+
+impl Mounted {
+    fn new(folder: PathBuf, text: &str) -> Self {
+        std::fs::create_dir_all(&folder).expect("a folder");
+        symlink("..data/settings.yaml", folder.join("settings.yaml")).expect("a link");
+        let mut mounted = Self { folder, generation: 0 };
+        mounted.swap(text);
+        mounted
+    }
+
+    fn swap(&mut self, text: &str) {
+        self.generation += 1;
+        let name = format!("..{}", self.generation);
+        std::fs::create_dir_all(self.folder.join(&name)).expect("a folder");
+        std::fs::write(self.folder.join(&name).join("settings.yaml"), text).expect("a file");
+        let link = self.folder.join("..data_tmp");
+        symlink(&name, &link).expect("a link");
+        std::fs::rename(link, self.folder.join("..data")).expect("a swap");
+    }
+
+    fn flag(&self) -> String {
+        format!("--settings={}", self.folder.join("settings.yaml").display())
+    }
+}
+
+#[tokio::test]
+async fn new_settings_are_in_use_at_once_and_invalid_ones_never() {
+    let stage = Stage::new("o-reload").await;
+    stage.create_cluster("prod", |_| {}).await;
+    let mut settings = Mounted::new(stage.file("mounted"), "mode: observe");
+    let daemon = stage.daemon(&[&settings.flag()]).await;
+    stage.ready_reason("prod", "Observing").await;
+    assert_eq!(daemon.writes(), 0);
+
+    settings.swap("mode: enforce");
+    let swapped = Instant::now();
+    let classes = async || stage.list(&stage.plane("prod"), CLASS).await.len();
+    wait_until("nine classes", async || (classes().await == 9).then_some(())).await;
+    // Far less than the minute of the backstop; a busy machine takes its time.
+    assert!(swapped.elapsed() < Duration::from_secs(8), "{:?}", swapped.elapsed());
+    stage.ready_reason("prod", "WaitingForWorkload").await;
+    assert_eq!(daemon.metric("hcp_identity_settings_valid", ""), 1.0);
+
+    settings.swap("mode: maybe");
+    let line = wait_until("it is told", async || {
+        daemon.log_lines().into_iter().find(|line| line["level"] == "ERROR" && line["why"].is_string())
+    })
+    .await;
+    assert!(line["why"].as_str().is_some_and(|why| why.contains("maybe")), "{line}");
+    assert_eq!(daemon.metric("hcp_identity_settings_valid", ""), 0.0);
+    stage.api(&stage.plane("prod"), CLASS).delete("managed-azure-ingress", &Default::default()).await.expect("deleted");
+    wait_until("what was in use still is", async || (classes().await == 9).then_some(())).await;
+
+    settings.swap("mode: observe");
+    stage.ready_reason("prod", "WaitingForWorkload").await;
+    wait_until("they are valid again", async || {
+        (daemon.metric("hcp_identity_settings_valid", "") == 1.0).then_some(())
+    })
+    .await;
+    assert_eq!(daemon.metric("hcp_identity_settings_loads_total", ""), 3.0);
+}
+
+#[tokio::test]
+async fn a_flag_stays_whatever_the_file_says_and_the_log_level_follows_the_file() {
+    let stage = Stage::new("o-flag").await;
+    stage.create_cluster("prod", |_| {}).await;
+    let mut settings = Mounted::new(stage.file("mounted"), "mode: observe");
+    let daemon = stage.daemon(&[&settings.flag(), "--mode", "observe"]).await;
+    let debugs = async || daemon.log_lines().iter().filter(|line| line["level"] == "DEBUG").count();
+    let in_use = async |count: usize| {
+        let told = async || {
+            let lines = daemon.log_lines();
+            (lines.iter().filter(|line| line["message"] == "new settings are in use").count() == count).then_some(())
+        };
+        wait_until("the new settings are in use", told).await;
+    };
+    stage.ready_reason("prod", "Observing").await;
+    assert_eq!(debugs().await, 0);
+
+    settings.swap("mode: enforce\nlogLevel: debug");
+    in_use(1).await;
+    wait_until("debug lines", async || (debugs().await > 0).then_some(())).await;
+    settings.swap("mode: enforce");
+    in_use(2).await;
+    let before = debugs().await;
+    // Longer than from one look at the Lease to the next.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    assert_eq!(debugs().await, before, "debug goes on");
+    assert_eq!(daemon.writes(), 0, "the flag says observe");
+}
+
+/// Starts a daemon that cannot start. It says why to a person, in one line.
+fn cannot_start(stage: &Stage, kubeconfig: &Path, arguments: &[&str]) -> String {
+    let listen = ["--listen-health", "127.0.0.1:0", "--listen-metrics", "127.0.0.1:0"];
+    // Of two, the last counts.
+    let listen = if arguments.iter().any(|argument| argument.contains("listen")) { &[][..] } else { &listen[..] };
+    let arguments = [&["run"], arguments, listen].concat();
+    let output = stage.command(kubeconfig, &arguments).output().expect("it runs");
+    let words = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {words}");
+    let lines: Vec<_> = words.lines().collect();
+    assert!(lines.len() == 1 && lines[0].starts_with("hcp-identity: "), "{arguments:?}: {words}");
+    assert!(output.stdout.is_empty());
+    words
+}
+
+#[tokio::test]
+async fn what_keeps_it_from_starting_is_one_line() {
+    let stage = Stage::new("o-start").await;
+    let says = |words: &str, names: &[&str]| {
+        names.iter().for_each(|name| assert!(words.contains(name), "{name} is not in {words}"));
+    };
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    for flag in ["--listen-health", "--listen-metrics"] {
+        let other = if flag == "--listen-health" { "--listen-metrics" } else { "--listen-health" };
+        let words = cannot_start(&stage, &stage.kubeconfig, &[flag, &address, other, "127.0.0.1:0"]);
+        says(&words, &["cannot listen on", &address]);
+    }
+
+    let missing = stage.file("no-kubeconfig");
+    says(&cannot_start(&stage, &missing, &[]), &["cannot use the kubeconfig", "no-kubeconfig"]);
+
+    let unreachable = stage.file("unreachable");
+    let nobody = format!("https://127.0.0.1:{}", free_port());
+    stage.write_kubeconfig(&unreachable, Some(&nobody), "token");
+    says(&cannot_start(&stage, &unreachable, &[]), &["cannot talk to the API server", "refused"]);
+
+    let invalid = stage.file("invalid.yaml");
+    std::fs::write(&invalid, "mode: maybe\n").expect("a file");
+    let invalid = format!("--settings={}", invalid.display());
+    says(&cannot_start(&stage, &stage.kubeconfig, &[&invalid]), &["cannot read the settings", "maybe"]);
+    says(&cannot_start(&stage, &stage.kubeconfig, &["--settings=nowhere.yaml"]), &["nowhere.yaml"]);
+    says(&cannot_start(&stage, &stage.kubeconfig, &["--log-level", "a=b=c"]), &["logLevel", "a=b=c"]);
+    says(&cannot_start(&stage, &stage.kubeconfig, &["--listen-health", "nowhere"]), &["listen.health", "nowhere"]);
+}
+
+/// What rustls refuses and says cryptically.
+#[tokio::test]
+async fn a_server_whose_certificate_is_its_own_ca_is_explained() {
+    let stage = Stage::new("o-ca").await;
+    let (key, certificate) = (stage.file("server.key"), stage.file("server.crt"));
+    let extensions = ["subjectAltName=IP:127.0.0.1", "basicConstraints=critical,CA:TRUE"];
+    let mut make = Command::new("openssl");
+    make.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=own"]);
+    make.arg("-keyout").arg(&key).arg("-out").arg(&certificate);
+    make.args(extensions.iter().flat_map(|extension| ["-addext", extension]));
+    succeeds(&mut make, "");
+    let port = free_port().to_string();
+    let mut server = Command::new("openssl");
+    server.args(["s_server", "-quiet", "-www", "-accept", &format!("127.0.0.1:{port}")]);
+    server.arg("-key").arg(&key).arg("-cert").arg(&certificate);
+    let mut server =
+        server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("openssl starts");
+    wait_until("openssl listens", async || std::net::TcpStream::connect(format!("127.0.0.1:{port}")).ok()).await;
+
+    let path = stage.file("own-ca");
+    stage.write_kubeconfig(&path, Some(&format!("https://127.0.0.1:{port}")), "token");
+    let mut config: Value = serde_json::from_str(&crate::support::read(&path)).expect("JSON");
+    config["clusters"][0]["cluster"]["certificate-authority"] = certificate.display().to_string().into();
+    std::fs::write(&path, config.to_string()).expect("a kubeconfig");
+    let words = cannot_start(&stage, &path, &[]);
+    server.kill().and_then(|()| server.wait()).expect("openssl ends");
+    assert!(words.contains("give it a certificate that a CA has signed"), "{words}");
+}
+
+/// The two roles of `mode: observe` are all that it asks for.
+#[tokio::test]
+async fn observing_asks_for_no_other_write() {
     let stage = Stage::with_roles("o-observe", &[Role::Observe, Role::Leader]).await;
     stage.create_cluster("prod", |_| {}).await;
     stage.create_workloads("prod", 0).await;
     let daemon = stage.daemon(&["--mode", "observe"]).await;
-    stage.ready_reason("prod", "Observing").await;
-    assert_eq!(daemon.writes(), 0);
-    assert!(!daemon.metrics().contains("code=\"403\""), "{}", daemon.metrics());
+    let status = stage.ready_reason("prod", "Observing").await;
+    assert_eq!(condition(&status, "Wired")["status"], "False", "{status:#}");
+    assert_eq!(stage.list(&stage.namespace, STATUS).await.len(), 1);
+    let metrics = daemon.metrics();
+    let writes = metrics.lines().filter(|line| line.starts_with("hcp_identity_kubernetes_writes_total{"));
+    let others: Vec<_> = writes
+        .filter(|line| !line.contains("kind=\"controlplaneidentities") && !line.contains("kind=\"events\""))
+        .collect();
+    assert_eq!(others, Vec::<&str>::new());
+    let requests = audit::of_stages(&kubeconfig().with_file_name("audit.log"));
+    let own: Vec<_> = requests.filter(|request| request.user == stage.namespace).collect();
+    assert!(own.iter().any(|request| request.verb == "watch"), "the audit log is not that of this cluster");
+    let denied: Vec<_> = own.iter().filter(|request| request.code == 403).collect();
+    assert!(denied.is_empty(), "{denied:#?}");
 }
 
-/// What it may not do it says, names the object, and goes on with the rest.
+/// A server that does not know streaming lists: they are read in pages, and all of them.
 #[tokio::test]
-async fn a_missing_role_is_told() {
-    let stage = Stage::with_roles("o-denied", &[Role::Observe, Role::Leader]).await;
-    stage.create_cluster("prod", |_| {}).await;
-    let _daemon = stage.daemon(&[]).await;
-    let status = stage.ready_reason("prod", "WriteRefused").await;
-    let message = crate::support::stage::condition(&status, "Ready")["message"].as_str().expect("a message").to_owned();
-    assert!(message.contains("SecretProviderClass managed-azure") && message.contains("forbidden"), "{message}");
-}
-
-fn fails(stage: &Stage, kubeconfig: &Path, arguments: &[&str]) -> String {
-    let output: Output = stage.command(kubeconfig, &[&["run"], arguments].concat()).output().expect("it ends");
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{text}");
-    assert_eq!(text.lines().filter(|line| !line.starts_with('{')).count(), 1, "one clear line: {text}");
-    text
-}
-
-#[tokio::test]
-async fn what_cannot_start_says_why_in_one_line() {
-    let stage = Stage::new("o-start").await;
-    let config = stage.kubeconfig.clone();
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = taken.local_addr().expect("an address").to_string();
-    let free = ["--listen-metrics", "127.0.0.1:0", "--listen-health", "127.0.0.1:0"];
-    assert!(
-        fails(&stage, &config, &["--listen-health", &address, "--listen-metrics", "127.0.0.1:0"]).contains(&address)
-    );
-    assert!(fails(&stage, Path::new("/nonexistent/kubeconfig"), &free).contains("/nonexistent/kubeconfig"));
-    assert!(
-        fails(&stage, &config, &[&["--label-selector", "a in"], &free[..]].concat())
-            .contains("selection.labelSelector")
-    );
-    let nowhere = stage.file("nowhere");
-    stage.write_kubeconfig(&nowhere, Some("http://127.0.0.1:9"), "none");
-    assert!(fails(&stage, &nowhere, &free).contains("cannot talk to the API server"));
-    let wrong = stage.file("wrong-token");
-    let text = crate::support::read(&config).replace(&stage.token(), "not-a-token");
-    std::fs::write(&wrong, text).expect("a file");
-    assert!(fails(&stage, &wrong, &free).contains("Unauthorized"));
-}
-
-#[tokio::test]
-async fn diff_shows_what_run_would_write_and_writes_nothing() {
-    let stage = Stage::new("o-diff").await;
-    stage.create_cluster("prod", |_| {}).await;
-    stage.create_workloads("prod", 0).await;
-    let user = ["--key-vault-user-client-id", crate::support::KEY_VAULT_USER, "--namespaces", &stage.namespace];
-    let diff = || {
-        let output = stage.command(&stage.kubeconfig, &[&["diff"], &user[..]].concat()).output().expect("it ends");
-        (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code())
-    };
-    let (text, code) = diff();
-    assert_eq!(
-        (code, text.lines().filter(|line| line.starts_with("+ SecretProviderClass")).count()),
-        (Some(1), 9),
-        "{text}"
-    );
-    assert!(stage.list(&stage.plane("prod"), CLASS).await.is_empty());
-    let daemon = stage.daemon(&[]).await;
-    stage.ready_reason("prod", "WaitingForPod").await;
+async fn lists_that_are_not_streamed_are_read_in_pages() {
+    let stage = Stage::new("o-pages").await;
+    let names = ["one", "two", "three"];
+    for name in names {
+        stage.create_cluster(name, |_| {}).await;
+    }
+    let capz = ["--azure-cluster-identity", "apply"];
+    let daemon = stage.daemon(&capz).await;
+    for name in names {
+        stage.ready_reason(name, "WaitingForWorkload").await;
+    }
     assert_eq!(daemon.stop().0, 0);
-    assert_eq!(diff(), (String::new(), Some(0)));
-    // As if it were on the cluster: another secret.
-    let mut cluster = stage.hosted_cluster("prod", |_| {});
-    let pointer =
-        "/spec/platform/azure/azureAuthenticationConfig/managedIdentities/controlPlane/disk/credentialsSecretName";
-    *cluster.pointer_mut(pointer).expect("a name") = json!("other");
-    let file = stage.file("hostedcluster.json");
-    std::fs::write(&file, cluster.to_string()).expect("a file");
-    let file = file.to_string_lossy().into_owned();
-    let arguments = [&["diff", "-f", &file], &user[..]].concat();
-    let output = stage.command(&stage.kubeconfig, &arguments).output().expect("it ends");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        text.starts_with(&format!("~ SecretProviderClass {}/managed-azure-disk-csi\n", stage.plane("prod"))),
-        "{text}"
-    );
-}
 
-#[tokio::test]
-async fn status_is_a_table_objects_or_a_story() {
-    let stage = Stage::new("o-status").await;
-    stage.create_cluster("prod", |_| {}).await;
-    let _daemon = stage.daemon(&[]).await;
-    stage.ready_reason("prod", "WaitingForWorkload").await;
-    let admin = crate::support::stage::admin();
-    let status = |arguments: &[&str]| {
-        let all = [&["status", "-n", &stage.namespace], arguments].concat();
-        let output = stage.command(&admin, &all).output().expect("it ends");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    };
-    let table = status(&[]);
-    let lines: Vec<_> = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).collect();
-    assert_eq!(lines[0], ["NAME", "READY", "WIRED", "MOUNTED", "EXPIRES", "REASON", "AGE"]);
-    assert_eq!(lines[1][..6], ["prod", "False", "0/9", "0/9", "-", "WaitingForWorkload"]);
-    let story = status(&["prod"]);
-    assert!(story.contains("COMPONENT") && story.contains("app=cloud-controller-manager"), "{story}");
-    let json: Value = serde_json::from_str(&status(&["-o", "json"])).expect("JSON");
-    assert_eq!(json["items"][0]["status"]["wired"], "0/9");
-    assert!(status(&["-o", "yaml"]).contains("kind: ControlPlaneIdentity"));
-    assert!(status(&["-o", "wide"]).contains("MESSAGE"));
-}
-
-/// What the node pools sign in with follows the HostedCluster where that is asked for.
-#[tokio::test]
-async fn the_azure_cluster_identity_is_written_where_it_is_wanted() {
-    const IDENTITY: (&str, &str, &str) = ("infrastructure.cluster.x-k8s.io", "v1beta1", "AzureClusterIdentity");
-    let stage = Stage::new("o-capz").await;
-    stage.create_cluster("prod", |_| {}).await;
-    let _daemon = stage.daemon(&["--azure-cluster-identity", "apply"]).await;
-    let get = async || {
-        let kind = kube::api::ApiResource {
-            plural: "azureclusteridentities".into(),
-            ..crate::support::stage::resource(IDENTITY)
-        };
-        let api: kube::Api<DynamicObject> =
-            kube::Api::namespaced_with(stage.client.clone(), &stage.plane("prod"), &kind);
-        api.get_opt("prod").await.expect("the API server answers")
-    };
-    let found = wait_until("it is there", get).await;
-    assert_eq!(
-        found.data["spec"]["userAssignedIdentityCredentialsPath"], "/mnt/certs/prod-nodepool-management",
-        "{found:#?}"
-    );
-    let renamed = json!({"spec": {"platform": {"azure": {"azureAuthenticationConfig": {"managedIdentities": {"controlPlane":
-        {"nodePoolManagement": {"credentialsSecretName": "renamed"}}}}}}}});
-    let api = stage.api(&stage.namespace, HOSTED_CLUSTER);
-    api.patch("prod", &PatchParams::default(), &Patch::Merge(&renamed)).await.expect("a change");
-    wait_until("it follows", async || {
-        get().await.filter(|found| found.data["spec"]["userAssignedIdentityCredentialsPath"] == "/mnt/certs/renamed")
-    })
-    .await;
+    let proxy = Proxy::new(NOTHING, |request| request.contains("sendInitialEvents"));
+    let mut daemon = stage.daemon_behind(&proxy, &capz);
+    daemon.until_ready().await;
+    daemon.until_leading().await;
+    let paged = daemon.log_lines().into_iter().filter(|line| line["message"].to_string().contains("in pages"));
+    assert_eq!(paged.count(), 8, "each kind is told once: {}", daemon.log());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(daemon.writes(), 0, "a page was missed: {}", daemon.log());
+    let namespace = stage.plane("two");
+    stage.api(&namespace, CLASS).delete("managed-azure-ingress", &Default::default()).await.expect("deleted");
+    wait_until("it is there again", async || stage.get(&namespace, CLASS, "managed-azure-ingress").await).await;
 }

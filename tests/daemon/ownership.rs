@@ -117,7 +117,7 @@ async fn releasing_an_adopted_class_never_empties_it() {
     let written = changes(&operators);
 
     let admin = crate::support::stage::admin();
-    let lease = ["--lease-namespace", &stage.namespace];
+    let lease = ["--lease-namespace", &stage.namespace, "--control-plane-namespace", &namespace];
     let dry = stage.command(&admin, &[&["release", "--dry-run"], &lease[..]].concat()).output().expect("it runs");
     let text = String::from_utf8_lossy(&dry.stdout).into_owned();
     let of_stage = |text: &str| text.lines().filter(|line| line.contains(&namespace)).count();

@@ -21,7 +21,35 @@ use super::{pipe, testdata, text};
 const DEADLINE: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(20);
 
+/// A cluster of a test's own, instead of the one that KUBECONFIG names.
+static OWN: OnceLock<PathBuf> = OnceLock::new();
+
+/// Starts a cluster for this test binary alone. It is taken down when this is dropped.
+pub struct OwnCluster(PathBuf);
+
+impl OwnCluster {
+    pub fn start(name: &str) -> Self {
+        let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        succeeds(hack_cluster().arg("up").arg(&folder), "");
+        OWN.set(folder.join("kubeconfig")).expect("one cluster a test binary");
+        Self(folder)
+    }
+}
+
+impl Drop for OwnCluster {
+    fn drop(&mut self) {
+        succeeds(hack_cluster().arg("down").arg(&self.0), "");
+    }
+}
+
+fn hack_cluster() -> Command {
+    Command::new(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("hack/cluster"))
+}
+
 pub fn kubeconfig() -> PathBuf {
+    if let Some(own) = OWN.get() {
+        return own.clone();
+    }
     #[expect(clippy::disallowed_methods, reason = "which cluster is for the caller to say")]
     let kubeconfig = std::env::var_os("KUBECONFIG").map(PathBuf::from);
     kubeconfig.expect("KUBECONFIG names the test cluster: eval \"$(hack/cluster up)\"")

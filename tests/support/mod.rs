@@ -4,7 +4,12 @@
 #![allow(unreachable_pub, reason = "this is a module of each of them")]
 
 #[cfg(feature = "test-cluster")]
+pub mod audit;
+#[cfg(feature = "test-cluster")]
 pub mod cluster;
+pub mod prometheus;
+#[cfg(feature = "test-cluster")]
+pub mod proxy;
 #[cfg(feature = "test-cluster")]
 pub mod stage;
 

@@ -25,6 +25,7 @@ use strum::IntoEnumIterator as _;
 use super::{
     KEY_VAULT_USER,
     cluster::{client, create_namespace, fresh_name, kubeconfig, kubectl, succeeds, wait_until},
+    proxy::Proxy,
     read, testdata,
 };
 
@@ -226,6 +227,13 @@ impl Stage {
         self.daemon_at(&self.kubeconfig.clone(), arguments).await
     }
 
+    /// A daemon behind a proxy, which may be held up already: it is not waited for.
+    pub fn daemon_behind(&self, proxy: &Proxy, arguments: &[&str]) -> Daemon {
+        let path = self.file(&format!("{}.kubeconfig", fresh_name("proxy")));
+        self.write_kubeconfig(&path, Some(&proxy.url), &self.token());
+        self.start(&path, arguments, &[])
+    }
+
     pub async fn daemon_at(&self, kubeconfig: &Path, arguments: &[&str]) -> Daemon {
         let mut daemon = self.start(kubeconfig, arguments, &[]);
         daemon.until_ready().await;
@@ -300,14 +308,14 @@ pub fn component(status: &Value, id: &str) -> Value {
     components.into_iter().find(|component| component["id"] == id).unwrap_or_default()
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
 }
 
 /// A running daemon. It is killed when the test ends.
 pub struct Daemon {
     pub child: Child,
-    health: u16,
+    pub health: u16,
     metrics: u16,
     log: PathBuf,
     pub identity: String,
@@ -362,6 +370,20 @@ impl Daemon {
                 && ours.iter().any(|kind| line.contains(&format!("kind=\"{kind}\"")))
         });
         done.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum::<f64>() as u64
+    }
+
+    pub fn leads(&self) -> bool {
+        self.metric("hcp_identity_leader", "") == 1.0
+    }
+
+    pub async fn until_leading(&self) {
+        wait_until(&format!("{} leads", self.identity), async || self.leads().then_some(())).await;
+    }
+
+    /// Its log as what it is: a JSON object a line.
+    pub fn log_lines(&self) -> Vec<Value> {
+        let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        self.log().lines().map(parse).collect()
     }
 
     pub fn signal(&self, signal: &str) {

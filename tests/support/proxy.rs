@@ -1,0 +1,148 @@
+//! Something between a daemon and the API server that a test can hold up or make refuse, in a thread of its own: a test
+//! that waits for a process does not stop it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::{
+    body::{Body, to_bytes},
+    extract::{Request, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use futures::StreamExt as _;
+use kube::{
+    Client, Config,
+    config::{AuthInfo, KubeConfigOptions, Kubeconfig},
+};
+use tokio::sync::watch;
+
+use super::cluster::kubeconfig;
+
+/// Says of a request, `GET /api/v1/pods?watch=true`, whether it is meant.
+pub type Which = fn(&str) -> bool;
+
+pub struct Proxy {
+    pub url: String,
+    held: watch::Sender<Which>,
+    seen: Seen,
+}
+
+/// Requests that were held for a while, with what became of them.
+type Seen = Arc<Mutex<Vec<(String, Option<u16>)>>>;
+
+#[derive(Clone)]
+struct Link {
+    client: Client,
+    held: watch::Receiver<Which>,
+    refused: Which,
+    seen: Seen,
+}
+
+pub const NOTHING: Which = |_| false;
+pub const EVERYTHING: Which = |_| true;
+
+impl Proxy {
+    /// In front of the test cluster. What is refused is refused as by a server that does not know a parameter.
+    pub fn new(held: Which, refused: Which) -> Self {
+        let (held, receiver) = watch::channel(held);
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.set_nonblocking(true).expect("a listener");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let seen = Seen::default();
+        let link = (receiver, refused, Arc::clone(&seen));
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(serve(listener, link));
+        });
+        Self { url, held, seen }
+    }
+
+    /// From now on these are held, streams included; what was held before and is not any more goes on.
+    pub fn hold(&self, which: Which) {
+        self.held.send_replace(which);
+    }
+
+    /// The requests that have been held, each with its answer's code once there is one.
+    pub fn held(&self) -> Vec<(String, Option<u16>)> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+async fn serve(listener: std::net::TcpListener, (held, refused, seen): (watch::Receiver<Which>, Which, Seen)) {
+    let mut kubeconfig = Kubeconfig::read_from(kubeconfig()).expect("a kubeconfig");
+    // Whoever asks says who he is.
+    kubeconfig.auth_infos.iter_mut().for_each(|user| user.auth_info = Some(AuthInfo::default()));
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.expect("a context");
+    let link = Link { client: Client::try_from(config).expect("a client"), held: held.clone(), refused, seen };
+    let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+    let mut ends = held;
+    let ended = async move { while ends.changed().await.is_ok() {} };
+    let router = axum::Router::new().fallback(pass).with_state(link);
+    tokio::select! {
+        served = axum::serve(listener, router) => served.expect("it serves"),
+        () = ended => {}
+    }
+}
+
+/// What has been sent arrives, even if its sender has given up meanwhile.
+async fn pass(State(link): State<Link>, request: Request) -> Response {
+    tokio::spawn(forward(link, request)).await.expect("an answer")
+}
+
+async fn forward(mut link: Link, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let line = format!("{} {}", parts.method, parts.uri);
+    if (link.refused)(&line) {
+        let status = serde_json::json!({
+            "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Invalid", "code": 422,
+            "message": "ListOptions is invalid: sendInitialEvents: Forbidden: the feature gate is disabled",
+        });
+        return (StatusCode::UNPROCESSABLE_ENTITY, [(header::CONTENT_TYPE, "application/json")], status.to_string())
+            .into_response();
+    }
+    let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let note = link.until_passable(&line).await;
+    let mut onward = Request::builder().method(parts.method).uri(parts.uri);
+    if let Some(headers) = onward.headers_mut() {
+        headers.extend(without_hop(parts.headers));
+    }
+    let onward = onward.body(kube::client::Body::from(body.to_vec())).expect("a request");
+    let Ok(answer) = link.client.send(onward).await else { return StatusCode::BAD_GATEWAY.into_response() };
+    if let Some(index) = note {
+        link.seen.lock().unwrap_or_else(PoisonError::into_inner)[index].1 = Some(answer.status().as_u16());
+    }
+    let (parts, body) = answer.into_parts();
+    let frames = Body::new(body).into_data_stream().then(move |frame| {
+        let (mut link, line) = (link.clone(), line.clone());
+        async move {
+            link.until_passable(&line).await;
+            frame
+        }
+    });
+    (parts.status, without_hop(parts.headers), Body::from_stream(frames)).into_response()
+}
+
+fn without_hop(mut headers: HeaderMap) -> HeaderMap {
+    for name in [header::HOST, header::CONNECTION, header::TRANSFER_ENCODING, header::CONTENT_LENGTH] {
+        headers.remove(name);
+    }
+    headers
+}
+
+impl Link {
+    /// Waits while this is held; its place in the list of those that were.
+    async fn until_passable(&mut self, line: &str) -> Option<usize> {
+        let mut note = None;
+        while (*self.held.borrow_and_update())(line) {
+            note.get_or_insert_with(|| {
+                let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+                seen.push((line.to_owned(), None));
+                seen.len() - 1
+            });
+            if self.held.changed().await.is_err() {
+                break;
+            }
+        }
+        note
+    }
+}
