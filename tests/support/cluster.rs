@@ -34,6 +34,16 @@ impl OwnCluster {
         OWN.set(folder.join("kubeconfig")).expect("one cluster a test binary");
         Self(folder)
     }
+
+    /// Kills one part where it stands.
+    pub fn kill(&self, part: &str) {
+        succeeds(hack_cluster().args(["stop", part]).arg(&self.0), "");
+    }
+
+    /// Starts it again, as it was.
+    pub fn revive(&self, part: &str) {
+        succeeds(hack_cluster().args(["start", part]).arg(&self.0), "");
+    }
 }
 
 impl Drop for OwnCluster {
