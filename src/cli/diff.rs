@@ -114,7 +114,7 @@ fn hosted_clusters(sources: &Sources) -> Result<Vec<HostedCluster>> {
                     match serde_json::from_value(located.node().to_value_without_nulls()) {
                         Ok(cluster) => clusters.push(cluster),
                         Err(error) => {
-                            errors.push(format!("{source}: document {number}: {}: {error}", located.reference()))
+                            errors.push(format!("{source}: document {number}: {}: {error}", located.reference()));
                         }
                     }
                 }

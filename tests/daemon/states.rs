@@ -122,12 +122,12 @@ async fn off_and_observe_by_annotation_and_other_scopes() {
         .await;
     stage
         .create_cluster("observed", |cluster| {
-            cluster["metadata"]["annotations"] = json!({"hcpidentity.dev/mode": "observe"})
+            cluster["metadata"]["annotations"] = json!({"hcpidentity.dev/mode": "observe"});
         })
         .await;
     stage
         .create_cluster("scoped", |cluster| {
-            cluster["metadata"]["annotations"] = json!({"hypershift.openshift.io/scope": "other"})
+            cluster["metadata"]["annotations"] = json!({"hypershift.openshift.io/scope": "other"});
         })
         .await;
     let daemon = stage.daemon(&["--scope", ""]).await;

@@ -1,5 +1,10 @@
 //! A stage for a test of the daemon: HostedClusters in a namespace of its own, a service account with the shipped roles, and
 //! the built binary running as that account. The test itself acts as administrator.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a stage is made of files, and a failed test shows its log"
+)]
 
 use std::{
     collections::BTreeMap,
