@@ -24,8 +24,8 @@ fn remove(crd: &str) {
 
 /// Installs whatever is missing.
 fn install(crd: &str) {
-    let folders = [testdata("cluster/crds"), PathBuf::from("manifests/crds")];
-    folders.iter().for_each(|folder| drop(succeeds(kubectl().args(["apply", "--server-side", "-f"]).arg(folder), "")));
+    let files = [testdata("cluster/crds"), PathBuf::from("manifests/crds/controlplaneidentities.yaml")];
+    files.iter().for_each(|file| drop(succeeds(kubectl().args(["apply", "--server-side", "-f"]).arg(file), "")));
     succeeds(kubectl().args(["wait", "--for=condition=Established", "--timeout=60s", &format!("crd/{crd}")]), "");
 }
 
