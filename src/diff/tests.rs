@@ -254,6 +254,21 @@ fn what_is_ours_follows_the_hosted_cluster() {
     assert!(world.workload("ingress-operator").template.to_string().contains("/mnt/certs/renamed"));
 }
 
+/// A pod that is rolled out onto a secret which its class does not name yet would not start.
+#[test]
+fn a_renamed_secret_reaches_the_pods_when_its_class_has_been_seen() {
+    let mut world = World::classes_and_workloads();
+    world.settle();
+    set(&mut world.cluster, "@/controlPlane/ingress/credentialsSecretName", json!("renamed"));
+    let changes = world.diff().changes;
+    assert!(matches!(&changes[..], [Change::ApplyClass { .. }]), "{changes:#?}");
+    // Refused for good: the pods keep what works.
+    let class = world.observed.classes.get_mut(&Id::Ingress).unwrap();
+    class.owners[0].manager = HYPERSHIFT.into();
+    world.settle();
+    assert!(world.workload("ingress-operator").template.to_string().contains("/mnt/certs/prod-ingress"));
+}
+
 /// A parameter that another manager has taken over is no longer ours to change.
 #[test]
 fn a_leaf_that_was_taken_over_is_theirs() {

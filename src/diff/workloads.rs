@@ -57,13 +57,20 @@ impl Pass<'_> {
             Err(problems) => return self.conflict(workload, &key, about, &problems),
         };
         let held: Vec<Id> = about.iter().copied().filter(|id| classes.get(id) != Some(&ClassState::Ready)).collect();
-        let is_new = |addition: &&Addition| item(&base, &addition.element).is_none_or(|item| !ours.contains_key(&item));
+        let current = |addition: &Addition| item(&base, &addition.element).and_then(|item| ours.get(&item));
+        let changes = |addition: &&Addition| current(addition) != Some(&value(&addition.element));
         let waits = |id: &Id| classes.get(id) == Some(&ClassState::Pending);
         let withheld: Vec<Id> =
-            needed.iter().filter(is_new).map(|addition| addition.component).filter(|id| held.contains(id)).collect();
-        let allowed: Vec<&Addition> =
-            needed.iter().filter(|addition| !(is_new(addition) && withheld.contains(&addition.component))).collect();
-        self.wired.extend(needed.iter().filter(is_new).map(|addition| (addition.component, false)));
+            needed.iter().filter(changes).map(|addition| addition.component).filter(|id| held.contains(id)).collect();
+        // Until its class is there, a component keeps what it has: nothing, or what it had before.
+        let allowed: Vec<Addition> = needed
+            .iter()
+            .filter_map(|addition| {
+                let is_withheld = changes(&addition) && withheld.contains(&addition.component);
+                if is_withheld { Some(with_value(addition, current(addition)?)) } else { Some(addition.clone()) }
+            })
+            .collect();
+        self.wired.extend(needed.iter().filter(changes).map(|addition| (addition.component, false)));
         let wanted: Elements = allowed
             .iter()
             .filter_map(|addition| Some((item(&base, &addition.element)?, value(&addition.element))))
@@ -131,7 +138,7 @@ impl Pass<'_> {
     }
 
     /// Where we wire a pod, HyperShift does not write the configuration that names the credential.
-    fn note_cloud_config(&mut self, workload: &Workload, ours: &[&Addition]) {
+    fn note_cloud_config(&mut self, workload: &Workload, ours: &[Addition]) {
         if workload.hypershift {
             return;
         }
@@ -213,8 +220,18 @@ fn value(element: &Element) -> Value {
     }
 }
 
+/// The same element with another value.
+fn with_value(addition: &Addition, value: &Value) -> Addition {
+    let element = match &addition.element {
+        Element::Volume(_) => Element::Volume(value.clone()),
+        Element::Mount { container, .. } => Element::Mount { container: *container, mount: value.clone() },
+        Element::Env { container, .. } => Element::Env { container: *container, env: value.clone() },
+    };
+    Addition { component: addition.component, element }
+}
+
 /// The part of the pod spec that an apply has to name.
-fn applied(template: &Value, additions: &[&Addition]) -> Value {
+fn applied(template: &Value, additions: &[Addition]) -> Value {
     let mut spec = Map::new();
     let mut containers: BTreeMap<usize, Map<String, Value>> = BTreeMap::new();
     let push = |owner: &mut Map<String, Value>, list: &str, value: &Value| {
