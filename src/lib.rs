@@ -1,8 +1,8 @@
 //! hcp-identity: from HostedClusters to provider classes and wired pods.
 //!
-//! The library is the pure core: every decision is a function of its arguments. Arrows go one way:
-//! `names` → `component` → `plan` → `render`/`validate` → `cli`. Without default features nothing here can reach a
-//! network, and `cargo xtask purity` proves it from the dependency graph.
+//! Every decision is a function of its arguments. Arrows go one way: `names` → `component` → `plan` → `diff`, `render`,
+//! `status` → `cluster` → `cli`. Without default features nothing here can reach a network, and `cargo xtask purity` proves
+//! it from the dependency graph; `cluster` is the only Kubernetes client.
 
 #[cfg(feature = "cli")]
 pub mod cli;
