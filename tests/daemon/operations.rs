@@ -59,7 +59,7 @@ async fn metrics_are_as_prometheus_wants_them() {
     stage.ready_reason("prod", "WaitingForWorkload").await;
     let answer = daemon.metrics();
     let (head, text) = answer.split_once("\r\n\r\n").expect("an answer");
-    assert!(head.to_lowercase().contains("content-type: text/plain; version=0.0.4"), "{head}");
+    assert!(head.to_lowercase().contains("content-type: application/openmetrics-text; version=1.0.0"), "{head}");
     assert_eq!(prometheus::problems(text), Vec::<String>::new(), "{text}");
     let cluster = format!("hosted_cluster=\"{}/prod\"", stage.namespace);
     for line in ["hcp_identity_hosted_cluster_ready{", "hcp_identity_component_wired{", "hcp_identity_component_pods{"]
@@ -72,7 +72,8 @@ async fn metrics_are_as_prometheus_wants_them() {
 fn metrics_that_prometheus_would_not_want_are_found() {
     let bad = [
         ("x 1\n", "not a sample"),
-        ("# HELP x X.\n# TYPE x counter\nx 1\n", "_total"),
+        ("# HELP x X.\n# TYPE x counter\nx 1\n", "not a sample"),
+        ("# HELP x_total X.\n# TYPE x_total counter\nx_total 1\n", "_total"),
         ("# TYPE x gauge\nx 1\n", "no help"),
         ("# HELP x X.\n# TYPE x gauge\nx{namespace=\"a\"} 1\n", "routes"),
         ("# HELP x X.\n# TYPE x gauge\nx 1\nx 2\n", "twice"),

@@ -1,4 +1,4 @@
-//! What `promtool check metrics` and this project's own rules would find in a scrape.
+//! What a reader of OpenMetrics 1.0 and this project's own rules would find in a scrape.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,10 +17,11 @@ struct Judge {
 /// All that is wrong with a scrape.
 pub fn problems(text: &str) -> Vec<String> {
     let mut judge = Judge::default();
-    if !text.ends_with('\n') {
-        judge.problems.push("the last line does not end".into());
+    let body = text.strip_suffix("# EOF\n");
+    if body.is_none() {
+        judge.problems.push("it does not end with # EOF".into());
     }
-    for line in text.lines() {
+    for line in body.unwrap_or(text).lines() {
         if judge.line(line).is_none() {
             judge.problems.push(format!("not understood: {line}"));
         }
@@ -39,7 +40,7 @@ impl Judge {
             self.check(self.helps.contains(name), "no help before its type", line);
             let first = self.types.insert(name.to_owned(), kind.to_owned()).is_none();
             self.check(first, "a family twice", line);
-            self.check((kind == "counter") == name.ends_with("_total"), "only counters end in _total", line);
+            self.check(!name.ends_with("_total"), "a family has no _total, its samples have", line);
             self.family = name.to_owned();
         } else {
             self.sample(line)?;
@@ -56,12 +57,14 @@ impl Judge {
             Some((name, labels)) => (name, self::labels(labels.strip_suffix('}')?)?),
             None => (series, Vec::new()),
         };
-        let histogram = self.types.get(&self.family).is_some_and(|kind| kind == "histogram");
+        let is = |wanted| self.types.get(&self.family).is_some_and(|kind| kind == wanted);
+        let (histogram, counter) = (is("histogram"), is("counter"));
         let suffix = name.strip_prefix(&self.family);
         let expected = match suffix {
             Some("_bucket") => histogram && labels.iter().any(|label| label == "le"),
             Some("_sum" | "_count") => histogram,
-            Some("") => !histogram,
+            Some("_total") => counter,
+            Some("") => !histogram && !counter,
             _ => false,
         };
         self.check(expected, "not a sample of the family before it", line);
