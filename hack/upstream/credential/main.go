@@ -17,7 +17,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -109,18 +108,23 @@ func (asked question) mount(path string) error {
 	return os.WriteFile(path, content, 0o600)
 }
 
-// reload replaces the file, waits until the library has read it, and says what became of it.
+// reload replaces the file, waits until the library is done with it, and says what became of it.
 func (asked question) reload(credential azcore.TokenCredential, path string, failed *atomic.Bool) string {
 	before := loaded(credential)
 	if err := os.WriteFile(path+".new", asked.Then, 0o600); err != nil {
 		log.Fatal(err)
 	}
+	readers, err := readersOf(path + ".new")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer readers.Close()
 	if err := os.Rename(path+".new", path); err != nil {
 		log.Fatal(err)
 	}
-	// The second read begins after the library is done with the first.
-	for range 2 {
-		awaitRead(path)
+	// Whoever has read it twice is done with the first time.
+	if err := readers.await(2); err != nil {
+		log.Fatal(err)
 	}
 	switch {
 	case failed.Load():
@@ -130,24 +134,6 @@ func (asked question) reload(credential azcore.TokenCredential, path string, fai
 	default:
 		return "ignored"
 	}
-}
-
-// awaitRead waits until somebody reads the file.
-func awaitRead(path string) {
-	long := time.Now().Add(-48 * time.Hour)
-	if err := os.Chtimes(path, long, time.Now()); err != nil {
-		log.Fatal(err)
-	}
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		status, err := os.Stat(path)
-		if err != nil {
-			log.Fatal(err)
-		}
-		if read := status.Sys().(*syscall.Stat_t).Atim; read.Sec > long.Unix()+1 {
-			return
-		}
-	}
-	log.Fatal("the library has not read its file for a minute, or the folder for temporary files is mounted noatime")
 }
 
 // loaded is the certificate in use: nothing public tells it.
