@@ -29,3 +29,4 @@ pub mod status;
 #[cfg(test)]
 mod testing;
 pub mod validate;
+pub mod verification;

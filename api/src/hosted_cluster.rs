@@ -181,7 +181,7 @@ pub struct ManagedIdentity {
 }
 
 /// How the Key Vault secret's value is encoded.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(rename_all = "lowercase")]
 pub enum ObjectEncoding {
     #[serde(rename = "utf-8")]

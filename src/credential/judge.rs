@@ -38,7 +38,7 @@ pub struct Expectation {
 }
 
 /// What Key Vault says of a secret, and does not enforce.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct VaultDates {
     pub not_before: Option<Timestamp>,
     pub expires: Option<Timestamp>,
