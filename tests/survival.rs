@@ -10,31 +10,16 @@ use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use support::{
     cluster::{OwnCluster, wait_until},
-    stage::{CLASS, DEPLOYMENT, Daemon, HOSTED_CLUSTER, Stage, component},
+    stage::{CLASS, DEPLOYMENT, Daemon, HOSTED_CLUSTER, Stage, is_settled},
 };
-
-/// Deployments of the small world: one of one component, one of two, one that only gets an env.
-const WORKLOADS: [&str; 3] = ["ingress-operator", "control-plane-operator", "cluster-network-operator"];
 
 /// One after the other, on one cluster.
 #[tokio::test]
 async fn nothing_that_happens_to_it_changes_what_comes_of_it() {
     let cluster = OwnCluster::start("survival");
     a_crash_at_any_write_costs_no_write_and_no_rollout().await;
-    the_api_server_dies_and_comes_back(&cluster).await;
+    the_api_server_dies_and_comes_back_without_its_past(&cluster).await;
     etcd_dies_and_comes_back(&cluster).await;
-}
-
-async fn small_world(stage: &Stage, name: &str) {
-    stage.create_cluster(name, |_| {}).await;
-    let plane = stage.plane(name);
-    for mut workload in stage.workloads(&plane) {
-        if WORKLOADS.iter().any(|wanted| workload["metadata"]["name"] == *wanted) {
-            workload["spec"]["replicas"] = json!(0);
-            let workload = serde_json::from_value(workload).expect("a Deployment");
-            stage.api(&plane, DEPLOYMENT).create(&Default::default(), &workload).await.expect("a new Deployment");
-        }
-    }
 }
 
 /// Starts a daemon that ends itself at a write; whether it did.
@@ -51,10 +36,6 @@ async fn crash(stage: &Stage, name: &str, failpoint: &str) -> bool {
     .await
 }
 
-fn is_settled(status: &serde_json::Value) -> bool {
-    ["ingress", "cpo"].iter().all(|id| component(status, id)["reason"] == "WaitingForPod")
-}
-
 /// Both events are the last of the writes.
 async fn news_is_told(stage: &Stage, name: &str) -> bool {
     let events = stage.list(&stage.namespace, ("events.k8s.io", "v1", "Event")).await;
@@ -68,7 +49,7 @@ async fn a_crash_at_any_write_costs_no_write_and_no_rollout() {
     for when in ["before", "after"] {
         for number in 1.. {
             let name = format!("{when}-{number}");
-            small_world(&stage, &name).await;
+            stage.create_small_world(&name).await;
             let crashed = crash(&stage, &name, &format!("{when}:*:*:{number}")).await;
             let lease = format!("{name}-second");
             let second = stage.daemon(&["--lease-name", &lease]).await;
@@ -124,9 +105,9 @@ fn asks_in_vain(daemon: &Daemon) -> f64 {
         .sum()
 }
 
-async fn the_api_server_dies_and_comes_back(cluster: &OwnCluster) {
+async fn the_api_server_dies_and_comes_back_without_its_past(cluster: &OwnCluster) {
     let stage = Stage::new("dies").await;
-    small_world(&stage, "prod").await;
+    stage.create_small_world("prod").await;
     let mut daemon = stage.daemon(&[]).await;
     until_written(&stage, "prod-ingress").await;
     wait_until("it is done", async || stage.status("prod").await.filter(is_settled)).await;
@@ -136,6 +117,8 @@ async fn the_api_server_dies_and_comes_back(cluster: &OwnCluster) {
     tokio::time::sleep(dead).await;
     let asked = asks_in_vain(&daemon) - before.1;
     assert!(asked < 15.0 * dead.as_secs_f64(), "{asked} requests in {dead:?} that nobody answers");
+    // Nothing that a watch could go on from is left.
+    cluster.compact();
     cluster.revive("kube-apiserver");
     change(&stage, "after-the-server").await;
     until_written(&stage, "after-the-server").await;
@@ -151,7 +134,7 @@ async fn the_api_server_dies_and_comes_back(cluster: &OwnCluster) {
 /// The API server answers, and every answer is a failure.
 async fn etcd_dies_and_comes_back(cluster: &OwnCluster) {
     let stage = Stage::new("etcd").await;
-    small_world(&stage, "prod").await;
+    stage.create_small_world("prod").await;
     let mut daemon = stage.daemon(&[]).await;
     until_written(&stage, "prod-ingress").await;
     let before = asks_in_vain(&daemon);

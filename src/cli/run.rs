@@ -17,11 +17,12 @@ use super::{
 use crate::{
     cluster::{
         apply::Writer,
-        client::{Heard, connect},
+        client::{Heard, certificate_authority, connect},
         daemon::{self, Applied, Shared},
         lease::{Candidate, Fence},
         metrics::Metrics,
         reload::{self as settings_reload, Reloaded},
+        report::{Pod, tell_invalid_settings},
         serve,
     },
     settings::{SettingsFile, daemon::DaemonSettings},
@@ -62,6 +63,10 @@ pub(super) struct Args {
     /// This replica's name in the Lease.
     #[arg(long, value_name = "NAME", env = "POD_NAME")]
     identity: Option<String>,
+
+    /// UID of the pod that this is, which gets the event when new settings are invalid.
+    #[arg(long, value_name = "UID", env = "POD_UID", hide = true)]
+    pod_uid: Option<String>,
 }
 
 /// Ours, so that a filter of others' targets can stand in the settings.
@@ -100,7 +105,16 @@ async fn serve_until_stopped(args: &Args) -> CommandResult {
     tasks.spawn(daemon::follow_settings(Arc::clone(&shared)));
     if let Some(path) = args.settings.clone() {
         let load = Box::new(move |text: &str| load(&flags, text));
-        let tell = move |reloaded: &Reloaded, settings: &DaemonSettings| tell_reload(reloaded, settings, &level);
+        let (namespace, name) = (args.lease_namespace.clone(), identity.clone());
+        let pod = args.pod_uid.clone().map(|uid| Pod { namespace, name, uid });
+        let told_with = (client.clone(), Arc::clone(&metrics));
+        let tell = move |reloaded: &Reloaded, settings: &DaemonSettings| {
+            tell_reload(reloaded, settings, &level);
+            if let (Reloaded::Kept { why }, Some(pod)) = (reloaded, &pod) {
+                let (client, metrics) = told_with.clone();
+                tokio::spawn(tell_invalid_settings(client, metrics, pod.clone(), why.clone()));
+            }
+        };
         tasks.spawn(settings_reload::follow(path, load, sender, Arc::clone(&metrics), tell, None));
     } else {
         // Dropped, the settings would seem to have ended.
@@ -115,7 +129,7 @@ async fn serve_until_stopped(args: &Args) -> CommandResult {
     let lead = tokio::spawn(daemon::lead(candidate, fence, Arc::clone(&leading), metrics, async {
         drop(stopped_leading.await);
     }));
-    let mut work = tokio::spawn(daemon::work(Arc::clone(&shared), writer, leading.subscribe(), stop_signal()));
+    let mut work = tokio::spawn(daemon::work(Arc::clone(&shared), writer, leading.subscribe(), stop(args)));
     let ended = tokio::select! {
         ended = &mut work => ended.map_err(anyhow::Error::from),
         Some(ended) = tasks.join_next() => Err(ended.err().map_or_else(|| anyhow!("a part of the daemon has ended"), Into::into)),
@@ -175,6 +189,23 @@ async fn check_server(client: &Client) -> Result<String> {
         Ok(Ok(version)) => Ok(version.git_version),
         Ok(Err(error)) => bail!("cannot talk to the API server: {}", crate::cluster::client::chain(&error)),
         Err(_) => bail!("the API server does not answer within 20 seconds"),
+    }
+}
+
+/// A signal, or another CA of the API server: a client keeps the one that it has begun with, and a pod is started again.
+fn stop(args: &Args) -> impl Future<Output = ()> + use<> {
+    let authority = certificate_authority(&args.target.target());
+    async {
+        let other = async {
+            match authority {
+                Some(path) => settings_reload::until_other(path).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = stop_signal() => {}
+            () = other => tracing::info!("the API server's CA has changed: ending, to be started again with it"),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ pub mod rbac;
 mod reconcile;
 pub mod release;
 pub mod reload;
-mod report;
+pub mod report;
 pub mod serve;
 mod store;
 mod watch;

@@ -36,25 +36,10 @@ pub async fn follow(
     mut tell: impl FnMut(&Reloaded, &DaemonSettings),
     backstop: Option<Duration>,
 ) {
-    let (changed, mut changes) = mpsc::channel(1);
-    let watcher = watch_folder(&path, changed);
-    if let Err(error) = &watcher {
-        tracing::warn!(%error, "the settings' folder cannot be watched; the file is read once a minute");
-    }
-    let mut last = read(&path).ok();
+    let mut file = Watched::new(path, backstop.unwrap_or(BACKSTOP));
     loop {
-        let wait = backstop.unwrap_or(BACKSTOP);
-        // A watcher that is gone leaves the backstop.
-        match tokio::time::timeout(wait, changes.recv()).await {
-            Ok(Some(())) => tokio::time::sleep(Duration::from_millis(20)).await,
-            Ok(None) => tokio::time::sleep(wait).await,
-            Err(_) => {}
-        }
-        let now = read(&path).map_err(|error| format!("cannot read the settings file {}: {error}", path.display()));
-        if now.is_ok() && now.as_ref().ok() == last.as_ref() {
-            continue;
-        }
-        last = now.clone().ok();
+        let now = file.changed().await;
+        let now = now.map_err(|error| format!("cannot read the settings file {}: {error}", file.path.display()));
         let reloaded = match now.and_then(|text| load(&text)) {
             Ok(settings) => {
                 let epoch = applied.borrow().epoch + 1;
@@ -69,8 +54,57 @@ pub async fn follow(
     }
 }
 
+/// Waits until a file is another one. That nobody can read it is none.
+pub async fn until_other(path: PathBuf) {
+    let mut file = Watched::new(path, BACKSTOP);
+    let first = file.last.clone();
+    while !file.changed().await.is_ok_and(|now| Some(&now) != first.as_ref()) {}
+}
+
+/// A file, and what was in it last.
+struct Watched {
+    path: PathBuf,
+    backstop: Duration,
+    changes: mpsc::Receiver<()>,
+    last: Option<String>,
+    // Tells as long as it is there.
+    _watcher: Option<RecommendedWatcher>,
+}
+
+impl Watched {
+    fn new(path: PathBuf, backstop: Duration) -> Self {
+        let (changed, changes) = mpsc::channel(1);
+        let watcher = watch_folder(&path, changed)
+            .inspect_err(|error| {
+                tracing::warn!(%error, path = %path.display(), "the folder cannot be watched; the file is read once a minute");
+            })
+            .ok();
+        let last = read(&path).ok();
+        Self { path, backstop, changes, last, _watcher: watcher }
+    }
+
+    /// What is in it, when that is something else than before, or why it cannot be read.
+    async fn changed(&mut self) -> std::io::Result<String> {
+        loop {
+            // A watcher that is gone leaves the backstop.
+            match tokio::time::timeout(self.backstop, self.changes.recv()).await {
+                Ok(Some(())) => tokio::time::sleep(Duration::from_millis(20)).await,
+                Ok(None) => tokio::time::sleep(self.backstop).await,
+                Err(_) => {}
+            }
+            match read(&self.path) {
+                Ok(now) if self.last.as_ref() == Some(&now) => {}
+                now => {
+                    self.last = now.as_ref().ok().cloned();
+                    return now;
+                }
+            }
+        }
+    }
+}
+
 fn read(path: &Path) -> std::io::Result<String> {
-    #[expect(clippy::disallowed_methods, reason = "the settings file is read anew when it changes")]
+    #[expect(clippy::disallowed_methods, reason = "the file is read anew when it changes")]
     std::fs::read_to_string(path)
 }
 

@@ -1,5 +1,7 @@
 //! Tells what has come of a HostedCluster: our status object beside it, and events.
 
+use std::sync::Arc;
+
 use hcp_identity_api::{
     control_plane_identity::{ControlPlaneIdentity, ControlPlaneIdentitySpec, ControlPlaneIdentityStatus},
     hosted_cluster::HostedCluster,
@@ -9,10 +11,12 @@ use k8s_openapi::{
     api::{core::v1::ObjectReference, events::v1::Event},
     apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, OwnerReference},
 };
+use kube::Client;
 
 use super::{
     access::{EVENTS, STATUS, STATUSES},
     apply::{Path, WriteError, Writer},
+    metrics::Metrics,
     store::StatusSeen,
 };
 use crate::{
@@ -90,42 +94,81 @@ fn object(cluster: &Cluster, status: Option<ControlPlaneIdentityStatus>) -> Cont
     }
 }
 
+/// What an event is about.
+struct Subject<'s> {
+    api_version: &'static str,
+    kind: &'static str,
+    namespace: &'s str,
+    name: &'s str,
+    uid: Option<&'s str>,
+}
+
 /// One piece of news, on the HostedCluster and on our own object.
 async fn tell(writer: &Writer, cluster: &Cluster, news: &News, now: Timestamp) {
     let kind = if news.reason.is_good() { "Normal" } else { "Warning" };
+    let (namespace, name) = (&*cluster.namespace, &*cluster.name);
     let subjects = [
-        (HostedCluster::API_VERSION, HostedCluster::KIND, Some(cluster.uid.to_string())),
+        (HostedCluster::API_VERSION, HostedCluster::KIND, Some(&*cluster.uid)),
         (ControlPlaneIdentity::API_VERSION, ControlPlaneIdentity::KIND, None),
     ];
-    for (index, (api_version, subject, uid)) in subjects.into_iter().enumerate() {
-        // As client-go names them; the name of a HostedCluster may leave little room.
-        let stem = cluster.name.get(..200).unwrap_or(&cluster.name).trim_end_matches(['-', '.']);
-        let event = Event {
-            metadata: ObjectMeta {
-                name: Some(format!("{stem}.{:x}{index}", now.as_nanosecond())),
-                namespace: Some(cluster.namespace.to_string()),
-                ..ObjectMeta::default()
-            },
-            event_time: Some(MicroTime(now)),
-            reporting_controller: Some("hcpidentity.dev/hcp-identity".to_owned()),
-            reporting_instance: Some("hcp-identity".to_owned()),
-            action: Some("Reconcile".to_owned()),
-            reason: Some(news.reason.to_string()),
-            note: Some(news.message.chars().take(LONGEST_NOTE).collect()),
-            type_: Some(kind.to_owned()),
-            regarding: Some(ObjectReference {
-                api_version: Some(api_version.to_owned()),
-                kind: Some(subject.to_owned()),
-                namespace: Some(cluster.namespace.to_string()),
-                name: Some(cluster.name.to_string()),
-                uid,
-                ..ObjectReference::default()
-            }),
-            ..Event::default()
-        };
-        let path = Path { version: "v1", namespace: &cluster.namespace, name: "" };
-        if let Err(error) = writer.create(&EVENTS, &path, &event).await {
-            tracing::warn!(hosted_cluster = format!("{}/{}", cluster.namespace, cluster.name), %error, "an event was not written");
-        }
+    for (index, (api_version, of, uid)) in subjects.into_iter().enumerate() {
+        let subject = Subject { api_version, kind: of, namespace, name, uid };
+        let event = event(&subject, index, (kind, &news.reason.to_string(), &news.message), now);
+        write(writer, &event, namespace, name).await;
+    }
+}
+
+/// The pod that this process is.
+#[derive(Clone, Debug)]
+pub struct Pod {
+    pub namespace: String,
+    pub name: String,
+    pub uid: String,
+}
+
+/// Tells on our own pod that a settings file is not in use. Any replica does, whichever leads.
+pub async fn tell_invalid_settings(client: Client, metrics: Arc<Metrics>, pod: Pod, why: String) {
+    let Pod { namespace, name, uid } = &pod;
+    let subject = Subject { api_version: "v1", kind: "Pod", namespace, name, uid: Some(uid) };
+    let message = format!("the new settings are invalid, and the ones before stay in use: {why}");
+    #[expect(clippy::disallowed_methods, reason = "the event is of this moment")]
+    let now = Timestamp::now();
+    let event = event(&subject, 0, ("Warning", "InvalidSettings", &message), now);
+    write(&Writer::new(client, None, metrics), &event, namespace, name).await;
+}
+
+/// As client-go names them: several of one moment are told apart by their index.
+fn event(subject: &Subject<'_>, index: usize, (kind, reason, note): (&str, &str, &str), now: Timestamp) -> Event {
+    // The name of a HostedCluster may leave little room.
+    let stem = subject.name.get(..200).unwrap_or(subject.name).trim_end_matches(['-', '.']);
+    Event {
+        metadata: ObjectMeta {
+            name: Some(format!("{stem}.{:x}{index}", now.as_nanosecond())),
+            namespace: Some(subject.namespace.to_owned()),
+            ..ObjectMeta::default()
+        },
+        event_time: Some(MicroTime(now)),
+        reporting_controller: Some("hcpidentity.dev/hcp-identity".to_owned()),
+        reporting_instance: Some("hcp-identity".to_owned()),
+        action: Some("Reconcile".to_owned()),
+        reason: Some(reason.to_owned()),
+        note: Some(note.chars().take(LONGEST_NOTE).collect()),
+        type_: Some(kind.to_owned()),
+        regarding: Some(ObjectReference {
+            api_version: Some(subject.api_version.to_owned()),
+            kind: Some(subject.kind.to_owned()),
+            namespace: Some(subject.namespace.to_owned()),
+            name: Some(subject.name.to_owned()),
+            uid: subject.uid.map(ToOwned::to_owned),
+            ..ObjectReference::default()
+        }),
+        ..Event::default()
+    }
+}
+
+async fn write(writer: &Writer, event: &Event, namespace: &str, name: &str) {
+    let path = Path { version: "v1", namespace, name: "" };
+    if let Err(error) = writer.create(&EVENTS, &path, event).await {
+        tracing::warn!(about = format!("{namespace}/{name}"), %error, "an event was not written");
     }
 }

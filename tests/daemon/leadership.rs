@@ -10,10 +10,8 @@ use kube::{ResourceExt as _, api::DynamicObject};
 use crate::support::{
     cluster::wait_until,
     proxy::{EVERYTHING, NOTHING, Proxy},
-    stage::{CLASS, DEPLOYMENT, Daemon, STATUS, Stage},
+    stage::{CLASS, DEPLOYMENT, Daemon, LEASE, STATUS, Stage},
 };
-
-const LEASE: (&str, &str, &str) = ("coordination.k8s.io", "v1", "Lease");
 
 async fn holder(stage: &Stage) -> String {
     let lease = stage.get(&stage.namespace, LEASE, "hcp-identity").await.expect("a Lease");

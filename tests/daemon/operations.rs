@@ -1,6 +1,7 @@
 //! What whoever runs the daemon sees of it: probes, metrics, logs, settings, and what it says when it cannot start.
 
 use std::{
+    fs,
     net::TcpListener,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
@@ -9,14 +10,15 @@ use std::{
 };
 
 use hcp_identity::cluster::access::Role;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{
     audit,
-    cluster::{kubeconfig, succeeds, wait_until},
+    cluster::{kubeconfig, kubectl, succeeds, wait_until},
     prometheus,
     proxy::{NOTHING, Proxy},
-    stage::{CLASS, STATUS, Stage, condition, free_port},
+    read,
+    stage::{CLASS, LEASE, STATUS, Stage, condition, free_port, is_settled},
 };
 
 #[tokio::test]
@@ -132,7 +134,7 @@ struct Mounted {
 
 impl Mounted {
     fn new(folder: PathBuf, text: &str) -> Self {
-        std::fs::create_dir_all(&folder).expect("a folder");
+        fs::create_dir_all(&folder).expect("a folder");
         symlink("..data/settings.yaml", folder.join("settings.yaml")).expect("a link");
         let mut mounted = Self { folder, generation: 0 };
         mounted.swap(text);
@@ -142,11 +144,11 @@ impl Mounted {
     fn swap(&mut self, text: &str) {
         self.generation += 1;
         let name = format!("..{}", self.generation);
-        std::fs::create_dir_all(self.folder.join(&name)).expect("a folder");
-        std::fs::write(self.folder.join(&name).join("settings.yaml"), text).expect("a file");
+        fs::create_dir_all(self.folder.join(&name)).expect("a folder");
+        fs::write(self.folder.join(&name).join("settings.yaml"), text).expect("a file");
         let link = self.folder.join("..data_tmp");
         symlink(&name, &link).expect("a link");
-        std::fs::rename(link, self.folder.join("..data")).expect("a swap");
+        fs::rename(link, self.folder.join("..data")).expect("a swap");
     }
 
     fn flag(&self) -> String {
@@ -159,7 +161,7 @@ async fn new_settings_are_in_use_at_once_and_invalid_ones_never() {
     let stage = Stage::new("o-reload").await;
     stage.create_cluster("prod", |_| {}).await;
     let mut settings = Mounted::new(stage.file("mounted"), "mode: observe");
-    let daemon = stage.daemon(&[&settings.flag()]).await;
+    let daemon = stage.daemon(&[&settings.flag(), "--pod-uid=a2b5"]).await;
     stage.ready_reason("prod", "Observing").await;
     assert_eq!(daemon.writes(), 0);
 
@@ -179,6 +181,14 @@ async fn new_settings_are_in_use_at_once_and_invalid_ones_never() {
     .await;
     assert!(line["why"].as_str().is_some_and(|why| why.contains("maybe")), "{line}");
     assert_eq!(daemon.metric("hcp_identity_settings_valid", ""), 0.0);
+    let event = wait_until("an event of its pod", async || {
+        let events = stage.list(&stage.namespace, ("events.k8s.io", "v1", "Event")).await;
+        events.into_iter().find(|event| event.data["reason"] == "InvalidSettings")
+    })
+    .await;
+    assert_eq!(event.data["regarding"]["name"], daemon.identity.as_str());
+    assert_eq!(event.data["regarding"]["uid"], "a2b5");
+    assert!(event.data["note"].as_str().is_some_and(|note| note.contains("maybe")), "{:?}", event.data);
     stage.api(&stage.plane("prod"), CLASS).delete("managed-azure-ingress", &Default::default()).await.expect("deleted");
     wait_until("what was in use still is", async || (classes().await == 9).then_some(())).await;
 
@@ -258,7 +268,7 @@ async fn what_keeps_it_from_starting_is_one_line() {
     says(&cannot_start(&stage, &unreachable, &[]), &["cannot talk to the API server", "refused"]);
 
     let invalid = stage.file("invalid.yaml");
-    std::fs::write(&invalid, "mode: maybe\n").expect("a file");
+    fs::write(&invalid, "mode: maybe\n").expect("a file");
     let invalid = format!("--settings={}", invalid.display());
     says(&cannot_start(&stage, &stage.kubeconfig, &[&invalid]), &["cannot read the settings", "maybe"]);
     says(&cannot_start(&stage, &stage.kubeconfig, &["--settings=nowhere.yaml"]), &["nowhere.yaml"]);
@@ -287,9 +297,9 @@ async fn a_server_whose_certificate_is_its_own_ca_is_explained() {
 
     let path = stage.file("own-ca");
     stage.write_kubeconfig(&path, Some(&format!("https://127.0.0.1:{port}")), "token");
-    let mut config: Value = serde_json::from_str(&crate::support::read(&path)).expect("JSON");
+    let mut config: Value = serde_json::from_str(&read(&path)).expect("JSON");
     config["clusters"][0]["cluster"]["certificate-authority"] = certificate.display().to_string().into();
-    std::fs::write(&path, config.to_string()).expect("a kubeconfig");
+    fs::write(&path, config.to_string()).expect("a kubeconfig");
     let words = cannot_start(&stage, &path, &[]);
     server.kill().and_then(|()| server.wait()).expect("openssl ends");
     assert!(words.contains("give it a certificate that a CA has signed"), "{words}");
@@ -344,4 +354,62 @@ async fn lists_that_are_not_streamed_are_read_in_pages() {
     let namespace = stage.plane("two");
     stage.api(&namespace, CLASS).delete("managed-azure-ingress", &Default::default()).await.expect("deleted");
     wait_until("it is there again", async || stage.get(&namespace, CLASS, "managed-azure-ingress").await).await;
+}
+
+/// A token of the daemon's that lives as long as a Secret does.
+fn bound_token(stage: &Stage, secret: &str) -> String {
+    let namespace = stage.namespace.as_str();
+    succeeds(kubectl().args(["-n", namespace, "create", "secret", "generic", secret]), "");
+    let bound = ["--bound-object-kind", "Secret", "--bound-object-name", secret];
+    let token = succeeds(kubectl().args(["-n", namespace, "create", "token", "hcp-identity"]).args(bound), "");
+    token.trim().to_owned()
+}
+
+/// As the kubelet does it, except that the token before ends as soon as there is another.
+#[tokio::test]
+async fn a_token_that_was_rotated_is_taken_from_its_file() {
+    let stage = Stage::new("o-token").await;
+    let (file, path) = (stage.file("token"), stage.file("token.kubeconfig"));
+    fs::write(&file, bound_token(&stage, "first")).expect("a token");
+    stage.write_kubeconfig(&path, None, "");
+    let mut config: Value = serde_json::from_str(&read(&path)).expect("JSON");
+    config["users"][0]["user"] = json!({"tokenFile": file});
+    fs::write(&path, config.to_string()).expect("a kubeconfig");
+    let mut daemon = stage.daemon_at(&path, &[]).await;
+    daemon.until_leading().await;
+
+    fs::write(&file, bound_token(&stage, "second")).expect("a token");
+    succeeds(kubectl().args(["-n", &stage.namespace, "delete", "secret", "first"]), "");
+    wait_until("the old one is refused", async || {
+        (daemon.metric("hcp_identity_kubernetes_requests_total", "code=\"401\"") > 0.0).then_some(())
+    })
+    .await;
+    stage.create_small_world("prod").await;
+    wait_until("it goes on", async || stage.status("prod").await.filter(is_settled)).await;
+    assert!(daemon.child.try_wait().expect("a child").is_none(), "it has ended: {}", daemon.log());
+}
+
+#[tokio::test]
+async fn another_ca_of_the_api_server_ends_it_to_be_started_again() {
+    let stage = Stage::new("o-ca").await;
+    let (file, path) = (stage.file("ca.crt"), stage.file("ca.kubeconfig"));
+    let mut config: Value = serde_json::from_str(&read(&stage.kubeconfig)).expect("JSON");
+    let cluster = config["clusters"][0]["cluster"].as_object_mut().expect("a cluster");
+    let ca = read(Path::new(cluster["certificate-authority"].as_str().expect("a path")));
+    fs::write(&file, &ca).expect("a CA");
+    cluster.insert("certificate-authority".to_owned(), json!(file));
+    fs::write(&path, config.to_string()).expect("a kubeconfig");
+    let mut daemon = stage.daemon_at(&path, &[]).await;
+    daemon.until_leading().await;
+
+    // The same again is no other.
+    fs::write(&file, &ca).expect("a CA");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(daemon.child.try_wait().expect("a child").is_none(), "it has ended: {}", daemon.log());
+    fs::write(&file, ca.repeat(2)).expect("a CA");
+    let ended = wait_until("it ends", async || daemon.child.try_wait().expect("a child")).await;
+    assert!(ended.success(), "{ended}: {}", daemon.log());
+    assert!(daemon.log().contains("the API server's CA has changed"), "{}", daemon.log());
+    let lease = stage.get(&stage.namespace, LEASE, "hcp-identity").await;
+    assert_eq!(lease.expect("a Lease").data["spec"]["holderIdentity"], "", "handed back");
 }

@@ -44,6 +44,28 @@ impl OwnCluster {
     pub fn revive(&self, part: &str) {
         succeeds(hack_cluster().args(["start", part]).arg(&self.0), "");
     }
+
+    /// Makes etcd forget all that was before now.
+    pub fn compact(&self) {
+        let answer = self.ask_etcd("/v3/kv/range", "{\"key\": \"AA==\"}");
+        let revision = answer.split("\"revision\":\"").nth(1).and_then(|rest| rest.split('"').next());
+        let revision = revision.unwrap_or_else(|| panic!("no revision: {answer}"));
+        let answer =
+            self.ask_etcd("/v3/kv/compaction", &format!("{{\"revision\": \"{revision}\", \"physical\": true}}"));
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
+    /// Through the gateway to its API.
+    fn ask_etcd(&self, path: &str, question: &str) -> String {
+        use std::io::{Read as _, Write as _};
+        let port = super::read(&self.0.join("etcd.port"));
+        let mut stream = std::net::TcpStream::connect(format!("127.0.0.1:{}", port.trim())).expect("etcd");
+        let (length, head) = (question.len(), "HTTP/1.1\r\nHost: localhost\r\nConnection: close");
+        write!(stream, "POST {path} {head}\r\nContent-Length: {length}\r\n\r\n{question}").expect("a question");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer
+    }
 }
 
 impl Drop for OwnCluster {

@@ -7,6 +7,8 @@
 pub mod audit;
 #[cfg(feature = "test-cluster")]
 pub mod cluster;
+#[cfg(feature = "test-cluster")]
+pub mod events;
 pub mod prometheus;
 #[cfg(feature = "test-cluster")]
 pub mod proxy;

@@ -34,7 +34,11 @@ pub const POD_STATUS: (&str, &str, &str) = ("secrets-store.csi.x-k8s.io", "v1", 
 pub const DEPLOYMENT: (&str, &str, &str) = ("apps", "v1", "Deployment");
 pub const HOSTED_CLUSTER: (&str, &str, &str) = ("hypershift.openshift.io", "v1beta1", "HostedCluster");
 pub const STATUS: (&str, &str, &str) = ("hcpidentity.dev", "v1alpha1", "ControlPlaneIdentity");
+pub const LEASE: (&str, &str, &str) = ("coordination.k8s.io", "v1", "Lease");
 pub const POD: (&str, &str, &str) = ("", "v1", "Pod");
+
+/// Deployments of the small world: one of one component, one of two, one that only gets an env.
+const FEW: [&str; 3] = ["ingress-operator", "control-plane-operator", "cluster-network-operator"];
 
 pub struct Stage {
     pub client: Client,
@@ -145,6 +149,19 @@ impl Stage {
             deployment["spec"]["replicas"] = json!(replicas);
             let deployment: DynamicObject = serde_json::from_value(deployment).expect("a Deployment");
             self.api(&plane, DEPLOYMENT).create(&PostParams::default(), &deployment).await.expect("a new Deployment");
+        }
+    }
+
+    /// A HostedCluster with three Deployments, of no pods.
+    pub async fn create_small_world(&self, name: &str) {
+        self.create_cluster(name, |_| {}).await;
+        let plane = self.plane(name);
+        for mut workload in self.workloads(&plane) {
+            if FEW.iter().any(|wanted| workload["metadata"]["name"] == *wanted) {
+                workload["spec"]["replicas"] = json!(0);
+                let workload = serde_json::from_value(workload).expect("a Deployment");
+                self.api(&plane, DEPLOYMENT).create(&PostParams::default(), &workload).await.expect("a new Deployment");
+            }
         }
     }
 
@@ -306,6 +323,11 @@ pub fn condition(status: &Value, kind: &str) -> Value {
 pub fn component(status: &Value, id: &str) -> Value {
     let components = status["components"].as_array().cloned().unwrap_or_default();
     components.into_iter().find(|component| component["id"] == id).unwrap_or_default()
+}
+
+/// Whether everything of the small world has been written and told.
+pub fn is_settled(status: &Value) -> bool {
+    ["ingress", "cpo"].iter().all(|id| component(status, id)["reason"] == "WaitingForPod")
 }
 
 pub fn free_port() -> u16 {
