@@ -21,6 +21,12 @@ pub enum Reason {
     WorkloadConflict,
     WriteRefused,
     CapzNotInstalled,
+    Expired,
+    RestartRequired,
+    CredentialFailed,
+    RotationFailing,
+    RotationDisabled,
+    RenewalOverdue,
     // Nobody writes, by somebody's wish.
     Paused,
     Observing,
@@ -30,10 +36,13 @@ pub enum Reason {
     WriteFailed,
     Applying,
     WaitingForWorkload,
+    CredentialNotChecked,
     EmptyMount,
     NotInjected,
     WaitingForPod,
     // As it should be, with something to know.
+    RotationLag,
+    ReloadPending,
     CloudConfigNotOurs,
     ExtraParametersNotApplied,
     WorkloadIdentities,
@@ -56,6 +65,12 @@ impl Reason {
                 | Self::WorkloadConflict
                 | Self::WriteRefused
                 | Self::CapzNotInstalled
+                | Self::Expired
+                | Self::RestartRequired
+                | Self::CredentialFailed
+                | Self::RotationFailing
+                | Self::RotationDisabled
+                | Self::RenewalOverdue
         )
     }
 
@@ -68,6 +83,6 @@ impl Reason {
     /// Whether a component in this state is as it should be.
     #[must_use]
     pub fn is_good(self) -> bool {
-        self >= Self::CloudConfigNotOurs
+        self >= Self::RotationLag
     }
 }

@@ -15,6 +15,7 @@ pub mod credential;
 pub mod diff;
 pub mod explain;
 pub mod finding;
+pub mod freshness;
 pub mod input;
 pub mod ledger;
 pub mod manifest;

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{component::Id, finding::Problem, plan::Identities};
+use crate::{component::Id, finding::Problem, plan::Identities, verification::Verification};
 
 /// The field manager of everything that we write.
 pub const MANAGER: &str = "hcp-identity";
@@ -104,6 +105,7 @@ pub struct Pod {
     /// Components whose class it has a volume of.
     pub mounts: Vec<Id>,
     pub phase: Phase,
+    pub created: Option<Timestamp>,
 }
 
 /// How far a pod has come.
@@ -137,6 +139,15 @@ pub struct CapzIdentity {
     pub owners: Vec<Owner>,
 }
 
+/// Whether the CSI driver has the kubelet mount again and again, which is how it rotates.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Republish {
+    #[default]
+    Unknown,
+    Asked,
+    NotAsked,
+}
+
 /// Everything of one control plane.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
@@ -150,6 +161,9 @@ pub struct Observed {
     /// Whether Cluster API Provider Azure's CRD is there.
     pub capz_installed: bool,
     pub capz_identity: Option<CapzIdentity>,
+    /// What is known of the credentials of named identities; nothing where they are not checked.
+    pub verified: BTreeMap<Id, Verification>,
+    pub republish: Republish,
     /// Objects of which the watch has not yet shown what we wrote.
     pub unseen_writes: Vec<ObjectKey>,
 }

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use hcp_identity_api::hosted_cluster::ObjectEncoding;
 use jiff::Timestamp;
 
-use crate::credential::VaultDates;
+use crate::{
+    credential::VaultDates,
+    plan::{Identities, Identity},
+};
 
 /// A secret that a provider class names, and what its credential should be. Two HostedClusters that name one secret and
 /// expect different things of it are two.
@@ -19,6 +22,21 @@ pub struct Wanted {
     /// The HostedCluster's, of the vault and of the identity.
     pub tenant_id: Option<Box<str>>,
     pub client_id: Option<Box<str>>,
+}
+
+impl Wanted {
+    /// What a HostedCluster says of the credential of one of its identities.
+    #[must_use]
+    pub fn new(identities: &Identities, identity: &Identity) -> Self {
+        Self {
+            vault: identities.vault.to_string().into(),
+            secret: identity.secret.to_string().into(),
+            encoding: identity.encoding,
+            cloud: identities.cloud.clone(),
+            tenant_id: Some(identities.azure_tenant.clone()).filter(|tenant| !tenant.is_empty()),
+            client_id: identity.client_id.as_ref().map(|id| id.to_string().into()),
+        }
+    }
 }
 
 /// What the checks of a credential came to.
@@ -35,6 +53,26 @@ pub struct Verification {
     pub cannot_renew_after: Option<Timestamp>,
     /// What Key Vault says of the version.
     pub vault: VaultDates,
+}
+
+impl Verification {
+    /// The first of all the ends that are known.
+    #[must_use]
+    pub fn ends(&self) -> Option<Timestamp> {
+        [self.not_after, self.vault.expires].into_iter().flatten().min()
+    }
+
+    /// What is known now, over what was known before: a check that is yet to come leaves the outcome of the last one.
+    #[must_use]
+    pub fn over(now: Option<&Self>, before: Option<Self>) -> Option<Self> {
+        match (now, before) {
+            (None, before) => before,
+            (Some(now), None) => Some(now.clone()),
+            (Some(now), Some(_)) if now.standing != Standing::Unknown => Some(now.clone()),
+            (Some(now), Some(before)) if now.version.is_none() => Some(Self { vault: now.vault, ..before }),
+            (Some(now), Some(before)) => Some(Self { standing: before.standing, ..now.clone() }),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -62,4 +100,25 @@ pub struct Known {
     pub credentials: BTreeMap<Wanted, Verification>,
     /// By name of the vault.
     pub vaults: BTreeMap<Box<str>, Trouble>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(standing: Standing, version: &str) -> Verification {
+        Verification { standing, version: Some(version.into()), ..Verification::default() }
+    }
+
+    #[test]
+    fn the_last_check_counts_until_the_next_one() {
+        let passed = of(Standing::Passed, "1");
+        let failed = of(Standing::Failed { message: "ended".into() }, "2");
+        let unknown = of(Standing::Unknown, "2");
+        assert_eq!(Verification::over(None, None), None);
+        assert_eq!(Verification::over(None, Some(passed.clone())), Some(passed.clone()));
+        assert_eq!(Verification::over(Some(&failed), Some(passed.clone())), Some(failed));
+        assert_eq!(Verification::over(Some(&unknown), Some(passed.clone())), Some(of(Standing::Passed, "2")));
+        assert_eq!(Verification::over(Some(&Verification::default()), Some(passed.clone())), Some(passed));
+    }
 }

@@ -42,7 +42,7 @@ fn production_code(file: &Path) -> String {
 }
 
 /// Each module and what it may use of the others: arrows go one way.
-const ARROWS: [(&str, &[&str]); 22] = [
+const ARROWS: [(&str, &[&str]); 23] = [
     ("finding", &[]),
     ("names", &[]),
     ("component", &["finding"]),
@@ -51,14 +51,18 @@ const ARROWS: [(&str, &[&str]); 22] = [
     ("crd", &["finding", "names"]),
     ("credential", &["finding", "names"]),
     ("explain", &["names"]),
-    ("verification", &["credential"]),
+    ("verification", &["credential", "plan"]),
     ("plan", &["component", "finding", "names", "settings"]),
     ("condition", &[]),
     ("ledger", &[]),
-    ("observed", &["component", "finding", "plan"]),
-    ("diff", &["component", "condition", "finding", "ledger", "observed", "plan", "settings"]),
+    ("observed", &["component", "finding", "plan", "verification"]),
+    ("freshness", &["component", "condition", "observed", "verification"]),
+    ("diff", &["component", "condition", "finding", "ledger", "observed", "plan", "settings", "verification"]),
     ("pause", &["condition", "diff", "observed", "settings"]),
-    ("status", &["component", "condition", "diff", "finding", "observed", "plan"]),
+    (
+        "status",
+        &["component", "condition", "diff", "finding", "freshness", "observed", "plan", "settings", "verification"],
+    ),
     ("input", &["crd", "finding", "manifest", "plan"]),
     ("namespaces", &["finding", "input", "manifest", "names"]),
     ("render", &["component", "finding", "input", "manifest", "namespaces", "plan", "settings"]),
@@ -70,6 +74,7 @@ const ARROWS: [(&str, &[&str]); 22] = [
             "condition",
             "diff",
             "finding",
+            "freshness",
             "ledger",
             "manifest",
             "names",
@@ -78,6 +83,7 @@ const ARROWS: [(&str, &[&str]); 22] = [
             "plan",
             "settings",
             "status",
+            "verification",
         ],
     ),
     (

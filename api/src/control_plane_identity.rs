@@ -3,7 +3,7 @@
 //! It stands beside its HostedCluster, has its name and is owned by it. The schema is
 //! `manifests/crds/controlplaneidentities.yaml`; a test on a real kube-apiserver holds both to each other.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, Time};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -73,9 +73,55 @@ pub struct ComponentStatus {
     /// Versions of the secret that are mounted, each once, sorted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mounted_versions: Vec<String>,
+    /// What is known of its credential; absent while nothing is, or where it is not checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credential: Option<CredentialStatus>,
+    /// What each pod has mounted, since when.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<MountStatus>,
     /// Objects that another writer took back from us too often to go on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub contested: Vec<ContestedObject>,
+}
+
+/// The vault's current version of a credential.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CredentialStatus {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub version: String,
+    /// When the vault got that version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created: Option<Time>,
+    /// `Passed` or `Failed`; empty while its content has not been looked at.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub check: String,
+    /// What is wrong with it, and what to do.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Time>,
+    /// The first of all the ends that are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renew_after: Option<Time>,
+}
+
+/// What a pod has mounted.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MountStatus {
+    pub pod: String,
+    pub version: String,
+    /// When that version was first seen in its mount: from then on its process reloads within `consumerReload`.
+    pub since: Option<Time>,
+    /// The end of that version, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<Time>,
+    /// The end of what the mount had before, which its process may hold until it reloads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub older_not_after: Option<Time>,
 }
 
 /// An object that we have stopped writing, until the HostedCluster changes or somebody asks for another try.

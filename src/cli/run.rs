@@ -1,6 +1,6 @@
 //! `hcp-identity run`.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use kube::Client;
@@ -26,6 +26,7 @@ use crate::{
         serve,
     },
     settings::{SettingsFile, daemon::DaemonSettings},
+    verification::{Known, Wanted},
 };
 
 /// Run the daemon: wire every HostedCluster of a management cluster, and say how each one is.
@@ -93,7 +94,8 @@ async fn serve_until_stopped(args: &Args) -> CommandResult {
     let level = start_logging(&settings.log_level)?;
     tracing::debug!(version, "found the API server");
     let (sender, applied) = channel::channel(Arc::new(Applied { settings, epoch: 0 }));
-    let shared = Arc::new(Shared::new(applied, heard, Arc::clone(&metrics)));
+    let (knows, known) = channel::channel(Arc::default());
+    let shared = Arc::new(Shared::new(applied, known, heard, Arc::clone(&metrics)));
     let writer = Writer::new(client.clone(), Some(fence.clone()), Arc::clone(&metrics));
     let identity = args.identity.clone().unwrap_or_else(|| format!("hcp-identity-{}", std::process::id()));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), identity, health = %listen.health, metrics = %listen.metrics, "starting");
@@ -103,6 +105,8 @@ async fn serve_until_stopped(args: &Args) -> CommandResult {
     tasks.spawn(serve::health(health, Arc::clone(&shared)));
     tasks.spawn(serve::metrics(scraped, Arc::clone(&shared)));
     tasks.spawn(daemon::follow_settings(Arc::clone(&shared)));
+    tasks.spawn(daemon::follow_credentials(Arc::clone(&shared)));
+    tasks.spawn(ask_vaults(shared.wanted(), knows));
     if let Some(path) = args.settings.clone() {
         let load = Box::new(move |text: &str| load(&flags, text));
         let (namespace, name) = (args.lease_namespace.clone(), identity.clone());
@@ -139,6 +143,14 @@ async fn serve_until_stopped(args: &Args) -> CommandResult {
     lead.await?;
     tracing::info!("stopped");
     ended.map(|()| Outcome::Done)
+}
+
+/// Nobody asks a vault yet: what is wanted is heard, and nothing becomes known.
+async fn ask_vaults(mut wanted: channel::Receiver<Arc<BTreeSet<Wanted>>>, knows: channel::Sender<Arc<Known>>) {
+    while wanted.changed().await.is_ok() {
+        tracing::debug!(credentials = wanted.borrow_and_update().len(), "credentials are wanted");
+    }
+    drop(knows);
 }
 
 /// Flags and their variables over the file, and HyperShift's variable under it.

@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow};
 use super::environment::KEY_VAULT_USER;
 use crate::settings::{
     ClassSettings, SettingsFile,
-    daemon::{AzureClusterIdentityWriting, ListenFile, Mode, PodPatch, SelectionFile},
+    daemon::{AzureClusterIdentityWriting, CredentialCheck, ListenFile, Mode, PodPatch, Rotation, SelectionFile},
 };
 
 #[derive(Clone, Debug, clap::Args)]
@@ -28,6 +28,30 @@ pub(super) struct SettingsFlags {
     /// Whether the AzureClusterIdentity of each HostedCluster is written: none or apply.
     #[arg(long, value_name = "HOW", env = "HCP_IDENTITY_AZURE_CLUSTER_IDENTITY")]
     azure_cluster_identity: Option<AzureClusterIdentityWriting>,
+
+    /// How closely credentials are looked at in their vault: none, metadata, content or signIn (credentialCheck).
+    #[arg(long, value_name = "LEVEL", env = "HCP_IDENTITY_CREDENTIAL_CHECK")]
+    credential_check: Option<CredentialCheck>,
+
+    /// How often they are looked at (checkInterval) [default: 10m].
+    #[arg(long, value_name = "DURATION", env = "HCP_IDENTITY_CHECK_INTERVAL")]
+    check_interval: Option<String>,
+
+    /// What is done about pods that may hold an old credential for too long: observe or restart (rotation).
+    #[arg(long, value_name = "HOW", env = "HCP_IDENTITY_ROTATION")]
+    rotation: Option<Rotation>,
+
+    /// The latest reload of a consumer after its mount has changed (consumerReload) [default: 6h].
+    #[arg(long, value_name = "DURATION", env = "HCP_IDENTITY_CONSUMER_RELOAD")]
+    consumer_reload: Option<String>,
+
+    /// How often the CSI driver looks for a new version, its rotation poll interval (driverPollInterval) [default: 1h].
+    #[arg(long, value_name = "DURATION", env = "HCP_IDENTITY_DRIVER_POLL_INTERVAL")]
+    driver_poll_interval: Option<String>,
+
+    /// Whether another client id than the HostedCluster's fails the check (strictClientID).
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", env = "HCP_IDENTITY_STRICT_CLIENT_ID")]
+    strict_client_id: Option<bool>,
 
     /// Parameters beside HyperShift's six, NAME=VALUE (secretProviderClass.extraParameters).
     #[arg(long, value_name = "NAME=VALUE", value_delimiter = ',', env = "HCP_IDENTITY_EXTRA_PARAMETERS")]
@@ -85,6 +109,12 @@ impl SettingsFlags {
             mode: this.mode,
             pod_patch: this.pod_patch,
             azure_cluster_identity: this.azure_cluster_identity,
+            credential_check: this.credential_check,
+            check_interval: this.check_interval,
+            rotation: this.rotation,
+            consumer_reload: this.consumer_reload,
+            driver_poll_interval: this.driver_poll_interval,
+            strict_client_id: this.strict_client_id,
             secret_provider_class: ClassSettings { extra_parameters },
             components,
             selection: SelectionFile {

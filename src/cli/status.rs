@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{anyhow, bail};
 use futures::TryStreamExt as _;
-use hcp_identity_api::control_plane_identity::{ControlPlaneIdentity, ControlPlaneIdentityStatus};
+use hcp_identity_api::control_plane_identity::{ComponentStatus, ControlPlaneIdentity, ControlPlaneIdentityStatus};
 use jiff::Timestamp;
 use kube::{
     Api, ResourceExt as _,
@@ -173,7 +173,8 @@ fn components(status: Option<&ControlPlaneIdentityStatus>, out: &mut dyn Write) 
         return Ok(());
     }
     writeln!(out, "\ncontrol plane namespace {}", printable(&status.control_plane_namespace))?;
-    let heading = ["COMPONENT", "WIRED", "PODS", "MOUNTED", "VERSION", "REASON"].map(str::to_owned).to_vec();
+    let heading =
+        ["COMPONENT", "WIRED", "PODS", "MOUNTED", "VERSION", "CHECK", "EXPIRES", "REASON"].map(str::to_owned).to_vec();
     let rows = status.components.iter().map(|component| {
         let versions = component.mounted_versions.join(",");
         vec![
@@ -181,7 +182,9 @@ fn components(status: Option<&ControlPlaneIdentityStatus>, out: &mut dyn Write) 
             if component.wired { "yes" } else { "no" }.to_owned(),
             component.pods.to_string(),
             component.mounted_pods.to_string(),
-            if versions.is_empty() { "-".to_owned() } else { printable(&versions) },
+            or_dash(&versions),
+            or_dash(component.credential.as_ref().map(|credential| credential.check.as_str()).unwrap_or_default()),
+            or_dash(&expires(component)),
             printable(&component.reason),
         ]
     });
@@ -190,6 +193,15 @@ fn components(status: Option<&ControlPlaneIdentityStatus>, out: &mut dyn Write) 
         writeln!(out, "\n{}: {}", component.id, printable(&component.message))?;
     }
     Ok(())
+}
+
+fn expires(component: &ComponentStatus) -> String {
+    let end = component.credential.as_ref().and_then(|credential| credential.not_after.as_ref());
+    end.map(|end| end.0.to_string()).unwrap_or_default()
+}
+
+fn or_dash(text: &str) -> String {
+    if text.is_empty() { "-".to_owned() } else { printable(text) }
 }
 
 /// Columns as kubectl has them: as wide as the widest, three spaces between.

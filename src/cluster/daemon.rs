@@ -9,6 +9,7 @@ use std::{
 };
 
 use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
+use jiff::Timestamp;
 use kube::Client;
 use tokio::{sync::watch as channel, task::JoinSet, time::Instant};
 
@@ -24,9 +25,13 @@ use super::{
     queue::Queue,
     reconcile::{Memory, reconcile},
     store::{ClusterKey, Store},
+    wants::Wants,
     watch::{self, WATCH_TIMEOUT},
 };
-use crate::settings::daemon::{AzureClusterIdentityWriting, DaemonSettings};
+use crate::{
+    settings::daemon::{AzureClusterIdentityWriting, DaemonSettings},
+    verification::{Known, Wanted},
+};
 
 /// Passes that may wait for answers at the same time. Writes are one at a time all the same.
 const PASSES: usize = 16;
@@ -45,6 +50,8 @@ pub struct Shared {
     store: Mutex<Store>,
     queue: Queue,
     settings: channel::Receiver<Arc<Applied>>,
+    known: channel::Receiver<Arc<Known>>,
+    wants: Wants,
     interest: channel::Sender<Arc<Interest>>,
     listed: Mutex<BTreeSet<&'static str>>,
     /// What the API server last said of a kind that cannot be listed.
@@ -57,12 +64,19 @@ pub struct Shared {
 
 impl Shared {
     #[must_use]
-    pub fn new(settings: channel::Receiver<Arc<Applied>>, heard: Heard, metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        settings: channel::Receiver<Arc<Applied>>,
+        known: channel::Receiver<Arc<Known>>,
+        heard: Heard,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let interest = Interest::new(settings.borrow().settings.wiring.as_deref());
         Self {
             store: Mutex::default(),
             queue: Queue::default(),
             settings,
+            known,
+            wants: Wants::default(),
             interest: channel::Sender::new(Arc::new(interest)),
             listed: Mutex::default(),
             refused: Mutex::default(),
@@ -79,6 +93,21 @@ impl Shared {
 
     pub(super) fn settings(&self) -> Arc<Applied> {
         Arc::clone(&self.settings.borrow())
+    }
+
+    /// What is known of credentials by now.
+    pub(super) fn known(&self) -> Arc<Known> {
+        Arc::clone(&self.known.borrow())
+    }
+
+    /// The credentials that are to be known, for whoever asks the vaults.
+    pub fn wanted(&self) -> channel::Receiver<Arc<BTreeSet<Wanted>>> {
+        self.wants.published.subscribe()
+    }
+
+    /// A HostedCluster wants these to be known.
+    pub(super) fn wants(&self, key: &ClusterKey, wanted: Vec<Wanted>) {
+        self.wants.set(key, wanted);
     }
 
     pub(super) fn interest(&self) -> Arc<Interest> {
@@ -156,7 +185,8 @@ impl Shared {
 
     /// What a scrape shows of the HostedClusters.
     pub fn gather(&self) -> Gathered {
-        let mut gathered = Gathered { queued: self.queue.len(), ..Gathered::default() };
+        #[expect(clippy::disallowed_methods, reason = "an age is that of the moment of the scrape")]
+        let mut gathered = Gathered { queued: self.queue.len(), now: Timestamp::now(), ..Gathered::default() };
         let store = self.store();
         for key in store.cluster_keys() {
             let Some(Ok(Some(status))) = store.status(&key).map(super::store::StatusSeen::status) else { continue };
@@ -237,6 +267,7 @@ pub async fn work(
         if leads != std::mem::replace(&mut led, leads) {
             // What another replica has done in the meantime is not what we remember.
             memories.clear();
+            shared.wants.clear();
             shared.set_leads_since(leads.then(Instant::now));
             shared.news(if leads { shared.store().cluster_keys() } else { Vec::new() });
         }
@@ -321,6 +352,26 @@ pub async fn lead(
     }
     leading.send_replace(false);
     candidate.release().await;
+}
+
+/// Publishes what is wanted, and brings what has become known to the HostedClusters that it is about.
+pub async fn follow_credentials(shared: Arc<Shared>) {
+    let mut known = shared.known.clone();
+    let mut before = Arc::clone(&known.borrow_and_update());
+    loop {
+        tokio::select! {
+            changed = known.changed() => {
+                if changed.is_err() {
+                    // Nobody asks the vaults.
+                    return std::future::pending().await;
+                }
+                let now = Arc::clone(&known.borrow_and_update());
+                shared.news(shared.wants.concerned(&before, &now));
+                before = now;
+            }
+            () = shared.wants.publish() => {}
+        }
+    }
 }
 
 /// Takes new settings into use: other names to look for, and another look at everything.

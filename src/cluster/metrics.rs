@@ -5,6 +5,8 @@ use std::{fmt, time::Duration};
 
 use hcp_identity_api::control_plane_identity::ComponentStatus;
 use http::Method;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use prometheus_client::{
     encoding::text::{encode_eof, encode_registry},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -33,6 +35,8 @@ pub struct Metrics {
 #[derive(Debug, Default)]
 pub struct Gathered {
     pub queued: usize,
+    /// Of the scrape.
+    pub now: Timestamp,
     /// HostedCluster and component.
     pub components: Vec<(String, ComponentStatus)>,
     /// HostedCluster, the reason of its condition Ready, and whether that is True.
@@ -139,23 +143,58 @@ fn of_clusters(gathered: &Gathered) -> Registry {
     );
     let [wired, pods, mounted]: [Family<Labels, Gauge>; 3] = Default::default();
     for (cluster, component) in &gathered.components {
-        let labels = vec![
-            ("hosted_cluster", cluster.clone()),
-            ("component", component.id.clone()),
-            ("reason", component.reason.clone()),
-        ];
+        let labels = labels(cluster, component);
         wired.get_or_create(&labels).set(i64::from(component.wired));
         pods.get_or_create(&labels).set(i64::from(component.pods));
         mounted.get_or_create(&labels).set(i64::from(component.mounted_pods));
     }
+    of_credentials(gathered, &mut registry);
     registry.register("component_wired", "Whether the pods of a component are wired", wired);
     registry.register("component_pods", "Pods that carry the component's volume", pods);
     registry.register("component_mounted_pods", "Pods whose mount has a credential in it", mounted);
     registry
 }
 
+fn of_credentials(gathered: &Gathered, registry: &mut Registry) {
+    let [not_after, renew_after, stale, verified]: [Family<Labels, Gauge>; 4] = Default::default();
+    for (cluster, component) in &gathered.components {
+        let Some(credential) = &component.credential else { continue };
+        let labels = labels(cluster, component);
+        let set = |family: &Family<Labels, Gauge>, value: Option<i64>| {
+            if let Some(value) = value {
+                family.get_or_create(&labels).set(value);
+            }
+        };
+        let seconds = |time: &Option<Time>| time.as_ref().map(|time| time.0.as_second());
+        set(&not_after, seconds(&credential.not_after));
+        set(&renew_after, seconds(&credential.renew_after));
+        let is_stale = component.mounts.iter().any(|mount| mount.version != credential.version);
+        let age = seconds(&credential.created).map(|created| gathered.now.as_second().saturating_sub(created).max(0));
+        set(&stale, age.map(|age| if is_stale { age } else { 0 }));
+        let is_checked = !credential.check.is_empty();
+        set(&verified, is_checked.then(|| i64::from(credential.check == "Passed")));
+    }
+    let ends = "When the vault's version of a credential ends, in seconds since 1970";
+    registry.register("credential_not_after_seconds", ends, not_after);
+    let renewal = "When the vault's version of a credential is to be renewed, in seconds since 1970";
+    registry.register("credential_renew_after_seconds", renewal, renew_after);
+    let behind = "For how long the vault has had a newer version than a pod has mounted";
+    registry.register("credential_stale_seconds", behind, stale);
+    registry.register("credential_verified", "Whether a credential has passed its check", verified);
+}
+
+fn labels(cluster: &str, component: &ComponentStatus) -> Labels {
+    vec![
+        ("hosted_cluster", cluster.to_owned()),
+        ("component", component.id.clone()),
+        ("reason", component.reason.clone()),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
+    use hcp_identity_api::control_plane_identity::{CredentialStatus, MountStatus};
+
     use super::*;
 
     #[test]
@@ -180,5 +219,40 @@ mod tests {
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             assert!(!line.contains("namespace=") && !line.contains("hostedcontrolplane="), "{line}");
         }
+    }
+
+    #[test]
+    fn a_credential_is_shown_as_far_as_it_is_known() {
+        let at = |text: &str| Some(Time(text.parse().unwrap()));
+        let mount = MountStatus { pod: "p".into(), version: "old".into(), ..MountStatus::default() };
+        let credential = CredentialStatus {
+            version: "new".into(),
+            created: at("1970-01-01T00:01:00Z"),
+            check: "Passed".into(),
+            not_after: at("1970-01-01T01:00:00Z"),
+            ..CredentialStatus::default()
+        };
+        let mut component = ComponentStatus {
+            id: "ingress".into(),
+            reason: "RotationLag".into(),
+            credential: Some(credential),
+            mounts: vec![mount],
+            ..ComponentStatus::default()
+        };
+        let render = |component: &ComponentStatus| {
+            let components = vec![("clusters/a".to_owned(), component.clone())];
+            let now = "1970-01-01T00:03:00Z".parse().unwrap();
+            let text = Metrics::default().render(&Gathered { now, components, ..Gathered::default() }).unwrap();
+            let lines = text.lines().filter(|line| line.starts_with("hcp_identity_credential"));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let labels = r#"{hosted_cluster="clusters/a",component="ingress",reason="RotationLag"}"#;
+        let line = |name: &str, value: u32| format!("hcp_identity_credential_{name}{labels} {value}");
+        let all = [line("not_after_seconds", 3600), line("stale_seconds", 120), line("verified", 1)];
+        assert_eq!(render(&component), all);
+        component.mounts[0].version = "new".into();
+        assert_eq!(render(&component)[1], line("stale_seconds", 0));
+        component.credential = None;
+        assert!(render(&component).is_empty());
     }
 }

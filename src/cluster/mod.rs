@@ -17,6 +17,7 @@ pub mod reload;
 pub mod report;
 pub mod serve;
 mod store;
+mod wants;
 mod watch;
 mod wire;
 

@@ -35,7 +35,8 @@ pub async fn preview(
 ) -> Result<Vec<Preview>, String> {
     const LIMIT: Duration = Duration::from_secs(60);
     let (_sender, applied) = tokio::sync::watch::channel(Arc::new(Applied { settings, epoch: 0 }));
-    let shared = Arc::new(Shared::new(applied, Heard::default(), Arc::new(Metrics::default())));
+    let (_knows, known) = tokio::sync::watch::channel(Arc::default());
+    let shared = Arc::new(Shared::new(applied, known, Heard::default(), Arc::new(Metrics::default())));
     let mut watches = JoinSet::new();
     daemon::watch_all(&shared, client, &mut watches);
     let listed = tokio::time::timeout(LIMIT, daemon::until_listed(&shared)).await;

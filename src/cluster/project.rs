@@ -301,7 +301,8 @@ pub(super) fn pod(pod: &wire::Pod, interest: &Interest) -> Option<Pod> {
         "Pending" | "" => Phase::Pending,
         _ => Phase::Running,
     };
-    Some(Pod { name: pod.metadata.name.as_deref()?.into(), app: app.into(), mounts, phase })
+    let created = pod.metadata.creation_timestamp.as_ref().map(|created| created.0);
+    Some(Pod { name: pod.metadata.name.as_deref()?.into(), app: app.into(), mounts, phase, created })
 }
 
 /// What a pod has mounted of a class of a row, or nothing.

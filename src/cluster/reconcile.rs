@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use hcp_identity_api::control_plane_identity::ControlPlaneIdentityStatus;
+use hcp_identity_api::control_plane_identity::{ComponentStatus, ControlPlaneIdentityStatus};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -13,13 +13,17 @@ use super::{
     store::{ClusterKey, Shown, StatusSeen, Unreadable},
 };
 use crate::{
+    component::Id,
     condition::Reason,
     diff::{Change, Circumstances, LedgerKey, diff},
+    freshness::{self, Limits},
     ledger::Ledger,
     observed::{Cluster, Kind, ObjectKey, Observed},
     pause::permission,
-    plan::Plan,
-    status::{self, Failure, Outcome, tell},
+    plan::{Identity, Plan},
+    settings::daemon::CredentialCheck,
+    status::{self, Credentials, Failure, Outcome, tell},
+    verification::{Trouble, Verification, Wanted},
 };
 
 /// What is remembered of a HostedCluster between passes.
@@ -62,6 +66,7 @@ pub(super) struct Seen {
     status_seen: Option<StatusSeen>,
     status: Option<ControlPlaneIdentityStatus>,
     applied: Arc<Applied>,
+    trouble: Option<Trouble>,
     may_delete: bool,
     now: Timestamp,
 }
@@ -97,9 +102,13 @@ pub(super) async fn reconcile(
 pub(super) fn observe(shared: &Shared, key: &ClusterKey, memory: &mut Memory) -> Result<Option<Seen>, Unreadable> {
     let applied = shared.settings();
     let store = shared.store();
-    let Some(cluster) = store.cluster(key) else { return Ok(None) };
+    let Some(cluster) = store.cluster(key) else {
+        shared.wants(key, Vec::new());
+        return Ok(None);
+    };
     let selection = &applied.settings.selection;
     if !cluster.azure || !selection.selects(&cluster.namespace, &cluster.labels, cluster.scope.as_deref()) {
+        shared.wants(key, Vec::new());
         return Ok(None);
     }
     let mut observed = store.observe(key)?;
@@ -115,11 +124,79 @@ pub(super) fn observe(shared: &Shared, key: &ClusterKey, memory: &mut Memory) ->
     observed.unseen_writes = memory.expected.keys().cloned().collect();
     let status_seen = store.status(key).cloned();
     let status = status_seen.as_ref().map(StatusSeen::status).transpose()?.flatten();
+    let (verified, trouble) = verified(shared, key, &cluster, &applied, status.as_ref());
+    observed.verified = verified;
     let neighbours = store.of_namespace(&namespace).into_iter().filter(|other| other != key).collect();
     #[expect(clippy::disallowed_methods, reason = "here the clock becomes an argument")]
     let now = Timestamp::now();
     let may_delete = shared.leads_since().is_some_and(|since| since.elapsed() >= SETTLED);
-    Ok(Some(Seen { key: key.clone(), cluster, observed, neighbours, status_seen, status, applied, may_delete, now }))
+    Ok(Some(Seen {
+        key: key.clone(),
+        cluster,
+        observed,
+        neighbours,
+        status_seen,
+        status,
+        applied,
+        trouble,
+        may_delete,
+        now,
+    }))
+}
+
+/// What is known of the credentials that a HostedCluster names, and why no more is; and makes that known where it is wanted.
+fn verified(
+    shared: &Shared,
+    key: &ClusterKey,
+    cluster: &Cluster,
+    applied: &Applied,
+    status: Option<&ControlPlaneIdentityStatus>,
+) -> (BTreeMap<Id, Verification>, Option<Trouble>) {
+    let checked = applied.settings.credentials.check != CredentialCheck::None && cluster.mode.as_deref() != Some("off");
+    let Some(identities) = cluster.identities.as_ref().filter(|_| checked) else {
+        shared.wants(key, Vec::new());
+        return Default::default();
+    };
+    let known = shared.known();
+    let mut all = Vec::new();
+    let mut verified = BTreeMap::new();
+    for identity in &identities.named {
+        let wanted = Wanted::new(identities, identity);
+        let before = status.and_then(|status| status::remembered(status, identity));
+        if let Some(verification) = Verification::over(known.credentials.get(&wanted), before) {
+            verified.insert(identity.component, verification);
+        }
+        all.push(wanted);
+    }
+    let trouble = all.first().and_then(|wanted| known.vaults.get(&wanted.vault)).cloned();
+    shared.wants(key, all);
+    (verified, trouble)
+}
+
+/// What is to be told of the credentials.
+fn credentials(seen: &Seen) -> Credentials {
+    let settings = &seen.applied.settings.credentials;
+    let Some(identities) = seen.cluster.identities.as_ref().filter(|_| settings.check != CredentialCheck::None) else {
+        return Credentials::default();
+    };
+    let limits = Limits { driver_poll: settings.driver_poll_interval, consumer_reload: settings.consumer_reload };
+    let unknown = Verification::default();
+    let look = |identity: &Identity| {
+        let id = identity.component;
+        let known = seen.observed.verified.get(&id).unwrap_or(&unknown);
+        let mut told = seen.status.iter().flat_map(|status| &status.components);
+        let is_same = |before: &&ComponentStatus| {
+            before.id == id.to_string() && before.secret_name == identity.secret.to_string()
+        };
+        let before = told.find(is_same);
+        (id, freshness::look(id, &seen.observed, known, before, limits, seen.now))
+    };
+    Credentials {
+        check: settings.check,
+        verified: seen.observed.verified.clone(),
+        freshness: identities.named.iter().map(look).collect(),
+        trouble: seen.trouble.clone(),
+    }
 }
 
 /// Whether the watch has shown a write that was answered with this version, or, without one, a deletion.
@@ -150,6 +227,7 @@ pub(super) fn decide(seen: &Seen, memory: &mut Memory, uptime: Duration) -> (Out
                 permission: permission(&seen.cluster, settings, seen.now).permission,
                 pod_patch: settings.pod_patch,
                 capz: settings.azure_cluster_identity,
+                check: settings.credentials.check,
                 may_delete: seen.may_delete,
                 now: uptime,
             };
@@ -291,7 +369,7 @@ async fn tell_of(writer: &Writer, seen: &Seen, outcome: &Outcome, memory: &mut M
         memory.status_expected = None;
     }
     let namespace = seen.key.control_plane_namespace();
-    let told = tell(&seen.cluster, &namespace, outcome, seen.status.as_ref(), seen.now);
+    let told = tell(&seen.cluster, &namespace, outcome, &credentials(seen), seen.status.as_ref(), seen.now);
     let (status_seen, before) = (seen.status_seen.as_ref(), seen.status.as_ref());
     let reported = report::report(writer, &seen.cluster, &told, status_seen, before, seen.now).await?;
     if let Reported::Written { resource_version } = &reported {

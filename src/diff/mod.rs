@@ -5,6 +5,7 @@
 //! them at once. Nothing is forced: what somebody else has written otherwise is reported with their name.
 
 mod classes;
+mod credentials;
 mod workloads;
 
 #[cfg(test)]
@@ -25,7 +26,7 @@ use crate::{
     ledger::{Ledger, Patience, Verdict},
     observed::{Kind, ObjectKey, Observed, Phase, Version},
     plan::{Identity, Plan},
-    settings::daemon::{AzureClusterIdentityWriting, PodPatch},
+    settings::daemon::{AzureClusterIdentityWriting, CredentialCheck, PodPatch},
 };
 
 /// One write. Each that changes an object names the version that it was planned from; without one it creates the object, and
@@ -118,6 +119,7 @@ pub struct Circumstances {
     pub permission: Permission,
     pub pod_patch: PodPatch,
     pub capz: AzureClusterIdentityWriting,
+    pub check: CredentialCheck,
     /// Whether a class may be deleted: not before what an earlier leader has sent can only have failed or been shown.
     pub may_delete: bool,
     /// On a clock that only goes forward.
@@ -145,6 +147,8 @@ pub struct ComponentState {
     pub wired: bool,
     pub pods: usize,
     pub mounted_pods: usize,
+    /// Pods from before it was wired.
+    pub pods_without: usize,
     pub mounted_versions: Vec<Box<str>>,
     pub contested: Vec<(ObjectKey, Box<str>)>,
 }
@@ -171,6 +175,8 @@ struct Pass<'p> {
 /// - No change where what is there is as planned, however it came to be.
 /// - No change to a field that somebody else owns, and none at all without permission.
 /// - A workload is given a component only if its class is on the server as planned.
+/// - Where credentials are checked, a workload is given a component only once its credential has passed; what is wired
+///   stays so, whatever becomes of the credential.
 /// - A class that a live pod mounts is never deleted; one that others write to neither.
 pub fn diff(plan: &Plan, observed: &Observed, now: Circumstances, ledger: &mut Ledger<LedgerKey>) -> Difference {
     let (said, contested, wired) = Default::default();
@@ -178,6 +184,7 @@ pub fn diff(plan: &Plan, observed: &Observed, now: Circumstances, ledger: &mut L
     let classes = pass.classes();
     pass.capz_identity();
     pass.workloads(&classes);
+    pass.credentials();
     pass.obsolete_classes();
     for (id, state) in classes {
         // Pods that mount what is not as planned are not wired as planned.
@@ -248,7 +255,7 @@ impl Pass<'_> {
     fn component(&mut self, identity: &Identity) -> ComponentState {
         let id = identity.component;
         let wired = self.wired.get(&id).copied().unwrap_or_default();
-        let (pods, mounted_pods, mounted_versions) = self.mounts(id, wired);
+        let Mounts { pods, mounted_pods, pods_without, mounted_versions } = self.mounts(id, wired);
         let mut said = self.said.remove(&id).unwrap_or_default();
         said.sort_by_key(|(reason, _)| *reason);
         let reason = said.first().map_or(Reason::Ready, |(reason, _)| *reason);
@@ -257,11 +264,21 @@ impl Pass<'_> {
         let notes = if messages.is_empty() { Vec::new() } else { messages.split_off(1) };
         let message = messages.pop().unwrap_or_default();
         let contested = self.contested.remove(&id).unwrap_or_default();
-        ComponentState { id, reason, message, notes, wired, pods, mounted_pods, mounted_versions, contested }
+        ComponentState {
+            id,
+            reason,
+            message,
+            notes,
+            wired,
+            pods,
+            mounted_pods,
+            pods_without,
+            mounted_versions,
+            contested,
+        }
     }
 
-    /// Pods with the component's volume, those of them with a credential in it, and which versions those have.
-    fn mounts(&mut self, id: Id, wired: bool) -> (usize, usize, Vec<Box<str>>) {
+    fn mounts(&mut self, id: Id, wired: bool) -> Mounts {
         let observed = self.observed;
         let pods: Vec<_> = observed.mounting(id).collect();
         let of = |pod: &str| observed.mounted.iter().find(|mounted| mounted.component == id && &*mounted.pod == pod);
@@ -307,8 +324,21 @@ impl Pass<'_> {
                 "no pod has the volume yet; `kubectl get pods` in the control plane namespace",
             );
         }
-        (pods.len(), mounted, versions)
+        Mounts {
+            pods: pods.len(),
+            mounted_pods: mounted,
+            pods_without: if wired { old.len() } else { 0 },
+            mounted_versions: versions,
+        }
     }
+}
+
+/// Pods with a component's volume, those of them with a credential in it, those without, and which versions are mounted.
+struct Mounts {
+    pods: usize,
+    mounted_pods: usize,
+    pods_without: usize,
+    mounted_versions: Vec<Box<str>>,
 }
 
 /// Why nothing is written, in words.

@@ -9,6 +9,7 @@ use crate::{
     observed::{Class, MANAGER, Mounted, Owner, Phase, Pod, Workload},
     plan::plan,
     testing::{hosted_cluster, set, settings, unset},
+    verification::{Standing, Verification},
 };
 
 const HYPERSHIFT: &str = "control-plane-operator-manager";
@@ -38,6 +39,7 @@ impl World {
                 permission: Permission::Write,
                 pod_patch,
                 capz,
+                check: CredentialCheck::None,
                 may_delete: true,
                 now: Duration::ZERO,
             },
@@ -290,6 +292,7 @@ fn an_identity_that_is_gone_leaves_the_pods_first_and_the_class_last() {
         app: "cluster-image-registry-operator".into(),
         mounts: vec![Id::Registry],
         phase: Phase::Running,
+        ..Pod::default()
     });
     assert_eq!(world.settle(), 1, "only the workload");
     assert!(!world.workload("cluster-image-registry-operator").template.to_string().contains("managed-azure"));
@@ -448,6 +451,7 @@ fn mounts_are_counted_and_empty_ones_told() {
         app: "ingress-operator".into(),
         mounts: vec![Id::Ingress],
         phase: Phase::Running,
+        ..Pod::default()
     };
     world.observed.pods = vec![pod("a"), pod("b")];
     let mounted =
@@ -481,4 +485,100 @@ fn extra_parameters_go_only_onto_classes_that_are_ours_alone() {
     assert_eq!(classes.count(), 8);
     let file = difference.components.iter().find(|state| state.id == Id::File).unwrap();
     assert!(file.notes.iter().any(|note| note.contains("cloudName")), "{file:#?}");
+}
+
+/// Every credential has this standing, and the vault has its version.
+fn checked(world: &mut World, check: CredentialCheck, standing: &Standing) {
+    world.now.check = check;
+    let verification =
+        Verification { standing: standing.clone(), version: Some("v1".into()), ..Verification::default() };
+    world.observed.verified = COMPONENTS.iter().map(|row| (row.id, verification.clone())).collect();
+}
+
+fn failed() -> Standing {
+    Standing::Failed { message: "has ended".into() }
+}
+
+#[test]
+fn without_checks_nothing_is_asked_of_a_credential() {
+    let mut world = World::classes_and_workloads();
+    checked(&mut world, CredentialCheck::None, &failed());
+    assert_eq!(world.settle(), 11);
+    assert_ne!(world.component("ingress").reason, Reason::CredentialFailed);
+}
+
+#[test]
+fn no_pod_is_wired_to_a_credential_that_failed_or_is_not_known() {
+    for (standing, reason) in [(failed(), Reason::CredentialFailed), (Standing::Unknown, Reason::CredentialNotChecked)]
+    {
+        let mut world = World::classes_and_workloads();
+        world.observed.classes.clear();
+        checked(&mut world, CredentialCheck::Content, &standing);
+        assert_eq!(world.settle(), 9, "the classes, which nobody mounts");
+        let state = world.component("ingress");
+        assert_eq!((state.reason, state.wired), (reason, false));
+        checked(&mut world, CredentialCheck::Content, &Standing::Passed);
+        assert_eq!(world.settle(), 11);
+        assert!(world.component("ingress").wired);
+    }
+}
+
+#[test]
+fn what_nothing_is_known_of_waits() {
+    let mut world = World::classes_and_workloads();
+    world.now.check = CredentialCheck::Metadata;
+    assert_eq!(world.settle(), 0);
+    assert_eq!(world.component("ingress").reason, Reason::CredentialNotChecked);
+    checked(&mut world, CredentialCheck::Metadata, &Standing::Unknown);
+    assert_eq!(world.settle(), 11, "the vault has a version, and no more is wanted");
+}
+
+#[test]
+fn what_is_wired_stays_wired_whatever_becomes_of_its_credential() {
+    let mut world = World::classes_and_workloads();
+    world.settle();
+    for standing in [failed(), Standing::Unknown] {
+        checked(&mut world, CredentialCheck::SignIn, &standing);
+        assert_eq!(world.diff().changes, []);
+        let state = world.component("ingress");
+        assert!(state.wired && !state.reason.is_good(), "{state:?}");
+    }
+}
+
+/// The pods keep what works: a failed credential reaches none, not by a new name either.
+#[test]
+fn a_renamed_secret_reaches_the_pods_when_it_has_passed() {
+    let mut world = World::classes_and_workloads();
+    world.settle();
+    set(&mut world.cluster, "@/controlPlane/ingress/credentialsSecretName", json!("renamed"));
+    checked(&mut world, CredentialCheck::Content, &failed());
+    world.settle();
+    assert!(world.workload("ingress-operator").template.to_string().contains("/mnt/certs/prod-ingress"));
+    checked(&mut world, CredentialCheck::Content, &Standing::Passed);
+    world.settle();
+    assert!(world.workload("ingress-operator").template.to_string().contains("/mnt/certs/renamed"));
+}
+
+#[test]
+fn a_failed_credential_does_not_hold_its_neighbour_back() {
+    let mut world = World::classes_and_workloads();
+    checked(&mut world, CredentialCheck::Content, &Standing::Passed);
+    world.observed.verified.get_mut(&Id::Kms).unwrap().standing = failed();
+    world.settle();
+    let operator = world.workload("control-plane-operator").template.to_string();
+    assert!(operator.contains("cpo-cert") && !operator.contains("kms-cert"), "{operator}");
+}
+
+#[test]
+fn a_pod_of_two_components_waits_until_both_credentials_are_known() {
+    let mut world = World::classes_and_workloads();
+    checked(&mut world, CredentialCheck::Content, &Standing::Passed);
+    world.observed.verified.remove(&Id::Kms);
+    world.settle();
+    assert!(!world.workload("control-plane-operator").template.to_string().contains("cpo-cert"), "rolled out twice");
+    assert_eq!(world.component("cpo").reason, Reason::CredentialNotChecked);
+    checked(&mut world, CredentialCheck::Content, &Standing::Passed);
+    world.settle();
+    let operator = world.workload("control-plane-operator").template.to_string();
+    assert!(operator.contains("cpo-cert") && operator.contains("kms-cert"), "{operator}");
 }

@@ -56,7 +56,8 @@ impl Pass<'_> {
             Ok(Wired::Missing(additions)) => additions,
             Err(problems) => return self.conflict(workload, &key, about, &problems),
         };
-        let held: Vec<Id> = about.iter().copied().filter(|id| classes.get(id) != Some(&ClassState::Ready)).collect();
+        let is_held = |id: &Id| classes.get(id) != Some(&ClassState::Ready) || !self.admits(*id);
+        let held: Vec<Id> = about.iter().copied().filter(is_held).collect();
         let current = |addition: &Addition| item(&base, &addition.element).and_then(|item| ours.get(&item));
         let changes = |addition: &&Addition| current(addition) != Some(&value(&addition.element));
         let waits = |id: &Id| classes.get(id) == Some(&ClassState::Pending);
@@ -87,6 +88,12 @@ impl Pass<'_> {
             return about
                 .iter()
                 .for_each(|id| self.say(*id, Reason::Applying, format!("{key}: waiting for the provider classes")));
+        }
+        // And all that is about to be known of their credentials.
+        let unknown = |id: &&Id| classes.get(id) == Some(&ClassState::Ready) && self.is_unchecked(**id);
+        if let Some(unchecked) = withheld.iter().find(unknown).copied() {
+            let message = format!("{key}: waiting for the check of the credential of {unchecked}");
+            return about.iter().for_each(|id| self.say(*id, Reason::CredentialNotChecked, message.clone()));
         }
         if wanted == ours || workload.deleting {
             return;

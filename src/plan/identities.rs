@@ -32,6 +32,8 @@ pub struct Identities {
     pub tenant: TenantId,
     /// Tenant of the customer's resources, which Cluster API manages.
     pub azure_tenant: Box<str>,
+    /// `spec.platform.azure.cloud`, with its default.
+    pub cloud: Box<str>,
     /// The cloud as Cluster API Provider Azure calls it, if it does.
     pub capz_cloud: Option<CloudType>,
     /// In the order of the table.
@@ -106,6 +108,7 @@ fn identities(cluster: &HostedCluster, problems: &mut Vec<Problem>) -> Option<Id
         vault,
         tenant,
         azure_tenant: azure.tenant_id.as_str().into(),
+        cloud: cloud_name(azure).into(),
         capz_cloud,
         named,
     })
@@ -391,6 +394,13 @@ fn implausible_vault(field: FieldPath, name: &str) -> Problem {
     Problem::warning(Reason::ImplausibleKeyVaultName, field, message, remedy).with_value(name)
 }
 
+fn cloud_name(azure: &AzurePlatform) -> String {
+    match azure.cloud.as_ref().unwrap_or(&Open::Known(Cloud::AzurePublicCloud)) {
+        Open::Known(cloud) => format!("{cloud:?}"),
+        Open::Unknown(cloud) => cloud.clone(),
+    }
+}
+
 /// The cloud as Cluster API calls it.
 fn capz_cloud(azure: &AzurePlatform) -> Option<CloudType> {
     match azure.cloud.as_ref().unwrap_or(&Open::Known(Cloud::AzurePublicCloud)) {
@@ -403,13 +413,8 @@ fn capz_cloud(azure: &AzurePlatform) -> Option<CloudType> {
 
 /// A warning: only who wants an AzureClusterIdentity cannot go on, and the other components are not concerned.
 fn cloud_without_capz_type(azure: &AzurePlatform) -> Problem {
-    let cloud = match &azure.cloud {
-        Some(Open::Known(cloud)) => format!("{cloud:?}"),
-        Some(Open::Unknown(cloud)) => cloud.clone(),
-        None => String::new(),
-    };
     let message = "is a cloud that Cluster API Provider Azure has no credentials type for: no AzureClusterIdentity";
     let remedy = "node pools cannot be managed there; the other components are not concerned";
     let field = FieldPath::of(AZURE).key("cloud");
-    Problem::warning(Reason::CloudWithoutCapzType, field, message, remedy).with_value(cloud)
+    Problem::warning(Reason::CloudWithoutCapzType, field, message, remedy).with_value(cloud_name(azure))
 }

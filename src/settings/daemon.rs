@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
+use jiff::SignedDuration;
 use kube_core::{Selector, SelectorExt as _};
 use serde::Deserialize;
 
@@ -39,6 +40,91 @@ pub enum AzureClusterIdentityWriting {
     Apply,
 }
 
+/// How closely credentials are looked at in their vault.
+#[derive(Clone, Copy, Debug, Default, Deserialize, strum::EnumString, Eq, Ord, PartialEq, PartialOrd)]
+#[serde(rename_all = "camelCase")]
+#[strum(serialize_all = "camelCase")]
+pub enum CredentialCheck {
+    #[default]
+    None,
+    /// What the vault says of its versions: whether there is one, and its dates.
+    Metadata,
+    /// What the consumer would make of it.
+    Content,
+    /// And whether Entra takes it.
+    SignIn,
+}
+
+/// What is done about pods that may hold an old credential for too long.
+#[derive(Clone, Copy, Debug, Default, Deserialize, strum::EnumString, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum Rotation {
+    /// It is told.
+    #[default]
+    Observe,
+    /// They are evicted.
+    Restart,
+}
+
+/// What is to be known of credentials, and how long what goes by itself may take.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct CredentialSettings {
+    pub check: CredentialCheck,
+    pub interval: SignedDuration,
+    pub rotation: Rotation,
+    /// The latest reload of a consumer after its mount has changed.
+    pub consumer_reload: SignedDuration,
+    /// How often the CSI driver looks for a new version.
+    pub driver_poll_interval: SignedDuration,
+    /// Whether another client id than the HostedCluster's is an error.
+    pub strict_client_id: bool,
+}
+
+impl Default for CredentialSettings {
+    fn default() -> Self {
+        Self {
+            check: CredentialCheck::None,
+            interval: SignedDuration::from_mins(10),
+            rotation: Rotation::Observe,
+            consumer_reload: SignedDuration::from_hours(6),
+            driver_poll_interval: SignedDuration::from_hours(1),
+            strict_client_id: false,
+        }
+    }
+}
+
+impl CredentialSettings {
+    fn new(file: &SettingsFile, errors: &mut Vec<SettingsError>) -> Self {
+        let default = Self::default();
+        let mut time = |key, value: &Option<String>, shortest, default| {
+            duration(key, value.as_deref(), shortest, default).unwrap_or_else(|error| {
+                errors.push(error);
+                default
+            })
+        };
+        // A vault answers 4000 times in ten seconds, and others ask as well.
+        let minute = SignedDuration::from_mins(1);
+        let interval = time("checkInterval", &file.check_interval, minute, default.interval);
+        let reload = time("consumerReload", &file.consumer_reload, SignedDuration::ZERO, default.consumer_reload);
+        let poll = &file.driver_poll_interval;
+        let driver_poll_interval = time("driverPollInterval", poll, SignedDuration::ZERO, default.driver_poll_interval);
+        let check = file.credential_check.unwrap_or_default();
+        let rotation = file.rotation.unwrap_or_default();
+        if rotation == Rotation::Restart && check < CredentialCheck::Content {
+            errors.push(SettingsError::RestartUnchecked);
+        }
+        Self {
+            check,
+            interval,
+            rotation,
+            consumer_reload: reload,
+            driver_poll_interval,
+            strict_client_id: file.strict_client_id.unwrap_or_default(),
+        }
+    }
+}
+
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct SelectionFile {
@@ -62,6 +148,7 @@ pub struct DaemonSettings {
     pub mode: Mode,
     pub pod_patch: PodPatch,
     pub azure_cluster_identity: AzureClusterIdentityWriting,
+    pub credentials: CredentialSettings,
     pub selection: Selection,
     /// Only read at the start, like the log's form.
     pub listen: Listen,
@@ -113,6 +200,12 @@ impl SettingsFile {
             mode: self.mode.or(below.mode),
             pod_patch: self.pod_patch.or(below.pod_patch),
             azure_cluster_identity: self.azure_cluster_identity.or(below.azure_cluster_identity),
+            credential_check: self.credential_check.or(below.credential_check),
+            check_interval: self.check_interval.or(below.check_interval),
+            rotation: self.rotation.or(below.rotation),
+            consumer_reload: self.consumer_reload.or(below.consumer_reload),
+            driver_poll_interval: self.driver_poll_interval.or(below.driver_poll_interval),
+            strict_client_id: self.strict_client_id.or(below.strict_client_id),
             secret_provider_class: super::ClassSettings { extra_parameters },
             components,
             selection: SelectionFile {
@@ -151,6 +244,7 @@ impl DaemonSettings {
                 }
             },
         };
+        let credentials = CredentialSettings::new(&file, &mut errors);
         let user = file.key_vault_user_client_id.clone();
         let selection = Selection {
             namespaces: file.selection.namespaces.clone().unwrap_or_default(),
@@ -173,6 +267,7 @@ impl DaemonSettings {
                 mode,
                 pod_patch,
                 azure_cluster_identity,
+                credentials,
                 selection,
                 listen: Listen { metrics, health },
                 log_level,
@@ -187,6 +282,28 @@ fn address(key: &'static str, value: Option<&str>, default: SocketAddr) -> Resul
     let Some(value) = value else { return Ok(default) };
     let whole = if value.starts_with(':') { format!("0.0.0.0{value}") } else { value.to_owned() };
     whole.parse().map_err(|_| SettingsError::InvalidAddress { key, value: value.to_owned() })
+}
+
+/// As Go writes them, so that the CSI driver's own settings can be taken over.
+fn duration(
+    key: &'static str,
+    value: Option<&str>,
+    shortest: SignedDuration,
+    default: SignedDuration,
+) -> Result<SignedDuration, SettingsError> {
+    const LONGEST: SignedDuration = SignedDuration::from_hours(24 * 366);
+    let Some(value) = value else { return Ok(default) };
+    let duration = value.parse::<SignedDuration>().ok();
+    let sound = duration.filter(|duration| (shortest..=LONGEST).contains(duration));
+    sound.ok_or_else(|| SettingsError::InvalidDuration {
+        key,
+        value: value.to_owned(),
+        rule: match duration {
+            Some(duration) if duration < shortest => format!("it must be {shortest:#} or longer"),
+            Some(_) => "it must be shorter than a year".to_owned(),
+            None => "it must be a duration such as 90s, 10m or 6h".to_owned(),
+        },
+    })
 }
 
 #[cfg(test)]
@@ -216,6 +333,35 @@ mod tests {
             (listen.metrics.to_string(), listen.health.to_string()),
             ("0.0.0.0:9090".into(), "127.0.0.1:1".into())
         );
+    }
+
+    #[test]
+    fn credentials_are_not_checked_unless_somebody_wants_it() {
+        assert_eq!(daemon("{}").unwrap().credentials, CredentialSettings::default());
+        let yaml = "credentialCheck: signIn\ncheckInterval: 1h30m\nrotation: restart\nconsumerReload: 90s\nstrictClientID: true";
+        let credentials = daemon(yaml).unwrap().credentials;
+        assert_eq!((credentials.check, credentials.rotation), (CredentialCheck::SignIn, Rotation::Restart));
+        assert_eq!((credentials.interval.as_mins(), credentials.consumer_reload.as_secs()), (90, 90));
+        assert!(credentials.strict_client_id);
+    }
+
+    #[test]
+    fn odd_durations_are_refused_with_what_they_may_be() {
+        let message = |yaml: &str| daemon(yaml).unwrap_err().iter().map(ToString::to_string).collect::<String>();
+        assert_eq!(message("checkInterval: 10s"), "checkInterval is \"10s\": it must be 1m or longer");
+        assert_eq!(message("consumerReload: -1h"), "consumerReload is \"-1h\": it must be 0s or longer");
+        for odd in ["soon", "10", "9000h", "''"] {
+            assert!(message(&format!("driverPollInterval: {odd}")).starts_with("driverPollInterval is "), "{odd}");
+        }
+    }
+
+    /// Restarted, a pod would begin with the very credential that nobody has looked at.
+    #[test]
+    fn nothing_is_restarted_unchecked() {
+        for check in ["none", "metadata"] {
+            let errors = daemon(&format!("rotation: restart\ncredentialCheck: {check}")).unwrap_err();
+            assert_eq!(errors, [SettingsError::RestartUnchecked]);
+        }
     }
 
     #[test]

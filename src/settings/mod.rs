@@ -45,6 +45,13 @@ pub struct SettingsFile {
     pub mode: Option<daemon::Mode>,
     pub pod_patch: Option<daemon::PodPatch>,
     pub azure_cluster_identity: Option<daemon::AzureClusterIdentityWriting>,
+    pub credential_check: Option<daemon::CredentialCheck>,
+    pub check_interval: Option<String>,
+    pub rotation: Option<daemon::Rotation>,
+    pub consumer_reload: Option<String>,
+    pub driver_poll_interval: Option<String>,
+    #[serde(rename = "strictClientID")]
+    pub strict_client_id: Option<bool>,
     pub secret_provider_class: ClassSettings,
     pub components: BTreeMap<Id, Override>,
     pub selection: daemon::SelectionFile,
@@ -134,6 +141,13 @@ pub enum SettingsError {
     InvalidLabelSelector { value: String, why: String },
     #[error("{key} is {value:?}: it must be an address and a port, such as 0.0.0.0:8080 or :8080")]
     InvalidAddress { key: &'static str, value: String },
+    #[error("{key} is {value:?}: {rule}")]
+    InvalidDuration { key: &'static str, value: String, rule: String },
+    #[error(
+        "rotation is restart, and no credential is checked before its pods are restarted with it: set credentialCheck to \
+         content or signIn"
+    )]
+    RestartUnchecked,
     #[error(
         "components.{component} and {other} would both put {what} into the container {container} of the pod with app={app}; change one of the two"
     )]

@@ -18,9 +18,9 @@ use hcp_identity::{
     plan::{ClusterName, Element, Identities, Identity, Plan, Template, Wired},
     settings::{
         Settings,
-        daemon::{AzureClusterIdentityWriting, PodPatch},
+        daemon::{AzureClusterIdentityWriting, CredentialCheck, PodPatch},
     },
-    status::{Outcome, contested, tell},
+    status::{Credentials, Outcome, contested, tell},
 };
 use hcp_identity_api::hosted_cluster::ObjectEncoding;
 use serde_json::{Value, json};
@@ -101,6 +101,7 @@ impl Daemon {
             permission: Permission::Write,
             pod_patch: PodPatch::Workload,
             capz: AzureClusterIdentityWriting::None,
+            check: CredentialCheck::None,
             may_delete: setting.may_delete,
             now: setting.now,
         };
@@ -169,7 +170,8 @@ fn status(plan: &Plan, difference: Difference) -> Status {
     let reason = difference.components.first().map(|state| state.reason);
     let cluster = observed::Cluster { identities: Some(plan.identities().clone()), ..observed::Cluster::default() };
     let outcome = Outcome::Planned { difference, failures: Vec::new() };
-    let told = tell(&cluster, &plan.identities().namespace, &outcome, None, jiff::Timestamp::UNIX_EPOCH);
+    let unchecked = Credentials::default();
+    let told = tell(&cluster, &plan.identities().namespace, &outcome, &unchecked, None, jiff::Timestamp::UNIX_EPOCH);
     let of = |kind: Kind| contested(&told.status).any(|object| object.kind == kind.to_string());
     Status { reason, contested_class: of(Kind::SecretProviderClass), contested_workload: of(Kind::Deployment) }
 }
@@ -252,6 +254,7 @@ fn plan_of(named: Vec<Identity>) -> Plan {
         vault: VaultName::new("vault").unwrap(),
         tenant: TenantId::new(uuid).unwrap(),
         azure_tenant: uuid.into(),
+        cloud: "AzurePublicCloud".into(),
         capz_cloud: None,
         named,
     };
@@ -370,6 +373,7 @@ fn observed_pod(kind: Pods) -> Pod {
         app: WORKLOAD.into(),
         mounts: if mounting { vec![ID] } else { Vec::new() },
         phase: Phase::Running,
+        ..Pod::default()
     }
 }
 

@@ -2,6 +2,12 @@
 //!
 //! Pure, and quiet: the same state gives the same status, whenever it is told.
 
+mod credentials;
+
+#[cfg(test)]
+mod tests;
+
+pub use credentials::{Credentials, remembered};
 use hcp_identity_api::control_plane_identity::{ComponentStatus, ContestedObject, ControlPlaneIdentityStatus};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -13,6 +19,7 @@ use crate::{
     finding::{Problem, Severity},
     observed::Cluster,
     plan::Identity,
+    verification::Trouble,
 };
 
 /// What a pass over a HostedCluster came to.
@@ -53,6 +60,7 @@ pub fn tell(
     cluster: &Cluster,
     namespace: &str,
     outcome: &Outcome,
+    credentials: &Credentials,
     previous: Option<&ControlPlaneIdentityStatus>,
     now: Timestamp,
 ) -> Told {
@@ -60,17 +68,18 @@ pub fn tell(
         Outcome::NoPlan(..) => (&[], &[], false),
         Outcome::Planned { difference, failures } => (&difference.components, failures, difference.waiting),
     };
+    let states: &[ComponentState] = &states.iter().map(|state| credentials.judged(state)).collect::<Vec<_>>();
     let named = cluster.identities.as_ref().map_or(&[][..], |identities| &identities.named);
-    let (reason, message) = ready(outcome, states, failures);
+    let (reason, message) = ready(outcome, states, failures, credentials.trouble.as_ref());
     let count = |wanted: fn(&ComponentState) -> bool| {
         format!("{}/{}", states.iter().filter(|s| wanted(s)).count(), named.len())
     };
     let mut conditions = Conditions { previous, generation: cluster.generation, now, all: Vec::new() };
     conditions.set("Ready", readiness(reason), reason, &message);
     conditions.of_components("Wired", named.len(), states, |state| state.wired);
-    conditions.unchecked("Verified");
+    conditions.verified(states, credentials);
     conditions.of_components("Mounted", named.len(), states, is_mounted);
-    conditions.unchecked("Fresh");
+    conditions.fresh(states, credentials);
     conditions.set("Reconciling", if waiting || !failures.is_empty() { TRUE } else { FALSE }, reason, "");
     conditions.set(
         "Stalled",
@@ -83,9 +92,9 @@ pub fn tell(
         control_plane_namespace: namespace.to_owned(),
         wired: count(|state| state.wired),
         mounted: count(is_mounted),
-        expires: String::new(),
+        expires: credentials.first_end().map(|end| end.to_string()).unwrap_or_default(),
         conditions: conditions.all,
-        components: states.iter().map(|state| component(state, named)).collect(),
+        components: states.iter().map(|state| component(state, named, credentials)).collect(),
     };
     let news = news(&status, previous, reason, &message, states);
     Told { status, news }
@@ -96,11 +105,16 @@ const FALSE: &str = "False";
 const UNKNOWN: &str = "Unknown";
 
 fn is_mounted(state: &ComponentState) -> bool {
-    state.pods > 0 && state.mounted_pods == state.pods && state.reason != Reason::NotInjected
+    state.pods > 0 && state.mounted_pods == state.pods && state.pods_without == 0
 }
 
 /// The word for the whole: the worst of what is said.
-fn ready(outcome: &Outcome, states: &[ComponentState], failures: &[Failure]) -> (Reason, String) {
+fn ready(
+    outcome: &Outcome,
+    states: &[ComponentState],
+    failures: &[Failure],
+    trouble: Option<&Trouble>,
+) -> (Reason, String) {
     if let Outcome::NoPlan(reason, message) = outcome {
         return (*reason, message.clone());
     }
@@ -112,7 +126,10 @@ fn ready(outcome: &Outcome, states: &[ComponentState], failures: &[Failure]) -> 
     let said = worst.map(|worst| {
         let same = states.iter().filter(|state| state.reason == worst.reason).map(|state| state.id.to_string());
         let same: Vec<_> = same.collect();
-        (worst.reason, format!("{}: {}", same.join(", "), worst.message))
+        // Why none is looked at is one thing, whichever it is about.
+        let why = trouble.filter(|_| worst.reason == Reason::CredentialNotChecked);
+        let message = why.map_or(&worst.message, |trouble| &trouble.message);
+        (worst.reason, format!("{}: {message}", same.join(", ")))
     });
     match (said, failed) {
         (Some(said), Some(failed)) => {
@@ -127,7 +144,8 @@ fn ready(outcome: &Outcome, states: &[ComponentState], failures: &[Failure]) -> 
         (None, None) if states.is_empty() => (Reason::NothingNamed, "the HostedCluster names no identity".to_owned()),
         (None, None) => {
             let noted = states.iter().filter(|state| state.reason != Reason::Ready);
-            let notes: Vec<_> = noted.map(|state| format!("{}: {}", state.id, state.reason)).collect();
+            let notes = noted.map(|state| format!("{}: {}", state.id, state.reason));
+            let notes: Vec<_> = notes.chain(trouble.map(|trouble| trouble.message.clone())).collect();
             let all = format!("all {} components are wired and mounted", states.len());
             (Reason::Ready, if notes.is_empty() { all } else { format!("{all}; {}", notes.join("; ")) })
         }
@@ -184,10 +202,6 @@ impl Conditions<'_> {
             }
         }
     }
-
-    fn unchecked(&mut self, kind: &str) {
-        self.set(kind, UNKNOWN, Reason::NotChecked, "credentialCheck is none");
-    }
 }
 
 /// What the CRD allows, cut between characters.
@@ -200,7 +214,7 @@ fn shortened(message: &str) -> String {
     }
 }
 
-fn component(state: &ComponentState, named: &[Identity]) -> ComponentStatus {
+fn component(state: &ComponentState, named: &[Identity], credentials: &Credentials) -> ComponentStatus {
     let identity = named.iter().find(|identity| identity.component == state.id);
     let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
     ComponentStatus {
@@ -226,6 +240,12 @@ fn component(state: &ComponentState, named: &[Identity]) -> ComponentStatus {
                 manager: manager.to_string(),
             })
             .collect(),
+        credential: credentials.verified.get(&state.id).and_then(credentials::credential),
+        mounts: credentials
+            .freshness
+            .get(&state.id)
+            .map(|fresh| credentials::mounts(&fresh.mounts))
+            .unwrap_or_default(),
     }
 }
 
