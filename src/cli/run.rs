@@ -25,7 +25,11 @@ use crate::{
         report::{Pod, tell_invalid_settings},
         serve,
     },
-    settings::{SettingsFile, daemon::DaemonSettings},
+    settings::{
+        SettingsFile,
+        daemon::{CredentialCheck, CredentialSettings, DaemonSettings},
+    },
+    vault::{self, Access, Level},
     verification::{Known, Wanted},
 };
 
@@ -106,7 +110,7 @@ async fn serve_until_stopped(args: &Args) -> CommandResult {
     tasks.spawn(serve::metrics(scraped, Arc::clone(&shared)));
     tasks.spawn(daemon::follow_settings(Arc::clone(&shared)));
     tasks.spawn(daemon::follow_credentials(Arc::clone(&shared)));
-    tasks.spawn(ask_vaults(shared.wanted(), knows));
+    tasks.spawn(ask_vaults(shared.wanted(), sender.subscribe(), knows));
     if let Some(path) = args.settings.clone() {
         let load = Box::new(move |text: &str| load(&flags, text));
         let (namespace, name) = (args.lease_namespace.clone(), identity.clone());
@@ -145,12 +149,39 @@ async fn serve_until_stopped(args: &Args) -> CommandResult {
     ended.map(|()| Outcome::Done)
 }
 
-/// Nobody asks a vault yet: what is wanted is heard, and nothing becomes known.
-async fn ask_vaults(mut wanted: channel::Receiver<Arc<BTreeSet<Wanted>>>, knows: channel::Sender<Arc<Known>>) {
-    while wanted.changed().await.is_ok() {
-        tracing::debug!(credentials = wanted.borrow_and_update().len(), "credentials are wanted");
+/// Asks the vaults for what is wanted, as the settings say by then.
+async fn ask_vaults(
+    wanted: channel::Receiver<Arc<BTreeSet<Wanted>>>,
+    mut applied: channel::Receiver<Arc<Applied>>,
+    knows: channel::Sender<Arc<Known>>,
+) {
+    let (sender, orders) = channel::channel(orders(&applied.borrow_and_update().settings.credentials));
+    let follow = async {
+        while applied.changed().await.is_ok() {
+            let new = self::orders(&applied.borrow_and_update().settings.credentials);
+            sender.send_if_modified(|old| std::mem::replace(old, new) != new);
+        }
+    };
+    let keep = vault::keep_known(Access::of(environment::variable), environment::now, wanted, orders, &knows);
+    tokio::select! {
+        () = follow => {}
+        kept = keep => if let Err(refusal) = kept {
+            tracing::error!(error = %refusal, "no vault can be asked: credentials stay unchecked");
+        }
     }
-    drop(knows);
+    // What is known stays so.
+    knows.closed().await;
+}
+
+/// Without checks nothing is wanted, and no vault is asked.
+fn orders(settings: &CredentialSettings) -> vault::Orders {
+    let level = match settings.check {
+        CredentialCheck::None | CredentialCheck::Metadata => Level::Metadata,
+        CredentialCheck::Content => Level::Content,
+        CredentialCheck::SignIn => Level::SignIn,
+    };
+    let interval = settings.interval.unsigned_abs();
+    vault::Orders { level, interval, strict_client_id: settings.strict_client_id }
 }
 
 /// Flags and their variables over the file, and HyperShift's variable under it.
