@@ -1,6 +1,6 @@
 //! `hcp-identity run`.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use kube::Client;
@@ -30,7 +30,7 @@ use crate::{
         daemon::{CredentialCheck, CredentialSettings, DaemonSettings},
     },
     vault::{self, Access, Level},
-    verification::{Known, Wanted},
+    verification::Known,
 };
 
 /// Run the daemon: wire every HostedCluster of a management cluster, and say how each one is.
@@ -110,7 +110,7 @@ async fn serve_until_stopped(args: &Args) -> CommandResult {
     tasks.spawn(serve::metrics(scraped, Arc::clone(&shared)));
     tasks.spawn(daemon::follow_settings(Arc::clone(&shared)));
     tasks.spawn(daemon::follow_credentials(Arc::clone(&shared)));
-    tasks.spawn(ask_vaults(shared.wanted(), sender.subscribe(), knows));
+    tasks.spawn(ask_vaults(Arc::clone(&shared), knows));
     if let Some(path) = args.settings.clone() {
         let load = Box::new(move |text: &str| load(&flags, text));
         let (namespace, name) = (args.lease_namespace.clone(), identity.clone());
@@ -150,19 +150,22 @@ async fn serve_until_stopped(args: &Args) -> CommandResult {
 }
 
 /// Asks the vaults for what is wanted, as the settings say by then.
-async fn ask_vaults(
-    wanted: channel::Receiver<Arc<BTreeSet<Wanted>>>,
-    mut applied: channel::Receiver<Arc<Applied>>,
-    knows: channel::Sender<Arc<Known>>,
-) {
-    let (sender, orders) = channel::channel(orders(&applied.borrow_and_update().settings.credentials));
+async fn ask_vaults(shared: Arc<Shared>, knows: channel::Sender<Arc<Known>>) {
+    let (mut applied, mut rechecks) = (shared.applied(), shared.rechecks());
+    let orders = |applied: &Applied, rechecks: u64| orders(&applied.settings.credentials, rechecks);
+    let (sender, ordered) = channel::channel(orders(&applied.borrow_and_update(), *rechecks.borrow_and_update()));
     let follow = async {
-        while applied.changed().await.is_ok() {
-            let new = self::orders(&applied.borrow_and_update().settings.credentials);
+        loop {
+            tokio::select! {
+                changed = applied.changed() => if changed.is_err() { return },
+                changed = rechecks.changed() => if changed.is_err() { return },
+            }
+            let new = orders(&applied.borrow_and_update(), *rechecks.borrow_and_update());
             sender.send_if_modified(|old| std::mem::replace(old, new) != new);
         }
     };
-    let keep = vault::keep_known(Access::of(environment::variable), environment::now, wanted, orders, &knows);
+    let access = Access::of(environment::variable);
+    let keep = vault::keep_known(access, environment::now, shared.wanted(), ordered, &knows);
     tokio::select! {
         () = follow => {}
         kept = keep => if let Err(refusal) = kept {
@@ -174,14 +177,14 @@ async fn ask_vaults(
 }
 
 /// Without checks nothing is wanted, and no vault is asked.
-fn orders(settings: &CredentialSettings) -> vault::Orders {
+fn orders(settings: &CredentialSettings, rechecks: u64) -> vault::Orders {
     let level = match settings.check {
         CredentialCheck::None | CredentialCheck::Metadata => Level::Metadata,
         CredentialCheck::Content => Level::Content,
         CredentialCheck::SignIn => Level::SignIn,
     };
     let interval = settings.interval.unsigned_abs();
-    vault::Orders { level, interval, strict_client_id: settings.strict_client_id }
+    vault::Orders { level, interval, strict_client_id: settings.strict_client_id, rechecks }
 }
 
 /// Flags and their variables over the file, and HyperShift's variable under it.

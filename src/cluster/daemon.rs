@@ -91,6 +91,11 @@ impl Shared {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The settings as they change.
+    pub fn applied(&self) -> channel::Receiver<Arc<Applied>> {
+        self.settings.clone()
+    }
+
     pub(super) fn settings(&self) -> Arc<Applied> {
         Arc::clone(&self.settings.borrow())
     }
@@ -103,6 +108,15 @@ impl Shared {
     /// The credentials that are to be known, for whoever asks the vaults.
     pub fn wanted(&self) -> channel::Receiver<Arc<BTreeSet<Wanted>>> {
         self.wants.published.subscribe()
+    }
+
+    /// How often somebody has asked for another look at credentials.
+    pub fn rechecks(&self) -> channel::Receiver<u64> {
+        self.wants.rechecks.subscribe()
+    }
+
+    pub(super) fn recheck(&self) {
+        self.wants.rechecks.send_modify(|rechecks| *rechecks += 1);
     }
 
     /// A HostedCluster wants these to be known.
@@ -356,22 +370,22 @@ pub async fn lead(
 
 /// Publishes what is wanted, and brings what has become known to the HostedClusters that it is about.
 pub async fn follow_credentials(shared: Arc<Shared>) {
-    let mut known = shared.known.clone();
-    let mut before = Arc::clone(&known.borrow_and_update());
-    loop {
-        tokio::select! {
-            changed = known.changed() => {
-                if changed.is_err() {
-                    // Nobody asks the vaults.
-                    return std::future::pending().await;
-                }
-                let now = Arc::clone(&known.borrow_and_update());
-                shared.news(shared.wants.concerned(&before, &now));
-                before = now;
-            }
-            () = shared.wants.publish() => {}
+    let publish = async {
+        loop {
+            shared.wants.publish().await;
         }
-    }
+    };
+    let bring = async {
+        let mut known = shared.known.clone();
+        let mut before = Arc::clone(&known.borrow_and_update());
+        // It ends where nobody asks the vaults.
+        while known.changed().await.is_ok() {
+            let now = Arc::clone(&known.borrow_and_update());
+            shared.news(shared.wants.concerned(&before, &now));
+            before = now;
+        }
+    };
+    tokio::join!(publish, bring);
 }
 
 /// Takes new settings into use: other names to look for, and another look at everything.

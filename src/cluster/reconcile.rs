@@ -88,6 +88,9 @@ pub(super) async fn reconcile(
             return Some(RESYNC);
         }
     };
+    if memory.is_asked_again(&seen.cluster) {
+        shared.recheck();
+    }
     memory.settle(&seen);
     let (outcome, changes) = decide(&seen, memory, shared.uptime());
     let failures = carry_out(shared, writer, &seen, changes, memory).await;
@@ -382,6 +385,11 @@ async fn tell_of(writer: &Writer, seen: &Seen, outcome: &Outcome, memory: &mut M
 }
 
 impl Memory {
+    /// Whether the annotation has got another value since the last pass.
+    fn is_asked_again(&self, cluster: &Cluster) -> bool {
+        self.about.as_ref().is_some_and(|(_, _, recheck)| *recheck != cluster.recheck)
+    }
+
     /// Begins anew when the HostedCluster or the settings have changed or somebody asks for it; at the first look after a
     /// start, takes over what was contested.
     pub(super) fn settle(&mut self, seen: &Seen) {

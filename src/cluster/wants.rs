@@ -19,6 +19,7 @@ pub(super) struct Wants {
     by_cluster: Mutex<BTreeMap<ClusterKey, Vec<Wanted>>>,
     changed: Notify,
     pub(super) published: channel::Sender<Arc<BTreeSet<Wanted>>>,
+    pub(super) rechecks: channel::Sender<u64>,
 }
 
 impl Wants {

@@ -29,6 +29,8 @@ pub struct Orders {
     pub interval: Duration,
     /// Whether another client id than the HostedCluster's is an error.
     pub strict_client_id: bool,
+    /// How often somebody has asked for another look.
+    pub rechecks: u64,
 }
 
 /// News come in bursts.
@@ -104,7 +106,7 @@ async fn sweep_due(
     orders: Orders,
     now: &impl Fn() -> Timestamp,
 ) {
-    let Orders { level, interval, strict_client_id } = orders;
+    let Orders { level, interval, strict_client_id, .. } = orders;
     let due = keepers.iter_mut().filter(|(_, keeper)| keeper.next <= Instant::now());
     let sweeps = due.map(|((vault, cloud), keeper)| async move {
         let wanted = all.iter().filter(|one| one.vault == *vault && one.cloud == *cloud).collect();

@@ -7,6 +7,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "these are parts of tests")]
 
 mod commands;
+mod credentials;
 mod faults;
 mod leadership;
 mod operations;
