@@ -52,7 +52,7 @@ const ARROWS: [(&str, &[&str]); 23] = [
     ("credential", &["finding", "names"]),
     ("explain", &["names"]),
     ("verification", &["credential"]),
-    ("vault", &["credential", "explain", "finding", "verification"]),
+    ("vault", &["credential", "explain", "finding", "names", "verification"]),
     ("plan", &["component", "finding", "names", "settings"]),
     ("condition", &[]),
     ("ledger", &[]),
