@@ -52,7 +52,7 @@ const ARROWS: [(&str, &[&str]); 24] = [
     ("credential", &["finding", "names"]),
     ("explain", &["names"]),
     ("verification", &["credential", "plan"]),
-    ("vault", &["credential", "explain", "finding", "verification"]),
+    ("vault", &["credential", "explain", "finding", "names", "verification"]),
     ("plan", &["component", "finding", "names", "settings"]),
     ("condition", &[]),
     ("ledger", &[]),

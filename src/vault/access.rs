@@ -58,12 +58,13 @@ impl Access {
 }
 
 /// The way to Azure: connections and tokens, shared by all vaults.
-#[derive(Debug)]
 pub struct Azure {
     pub(super) access: Access,
     pub(super) http: reqwest::Client,
     /// By authority.
     credentials: Mutex<BTreeMap<String, Arc<dyn TokenCredential>>>,
+    /// By URL. Each has heard once where its tokens come from.
+    vaults: Mutex<BTreeMap<String, Arc<Vault>>>,
 }
 
 const CONNECT: Duration = Duration::from_secs(5);
@@ -75,12 +76,12 @@ impl Azure {
     pub fn new(access: Access) -> Result<Self, Refusal> {
         let http =
             http(&access).map_err(|error| Refusal::new(Kind::Unavailable, "cannot set up HTTPS", &chain(&error)))?;
-        Ok(Self { access, http, credentials: Mutex::default() })
+        Ok(Self { access, http, credentials: Mutex::default(), vaults: Mutex::default() })
     }
 
     /// # Errors
     /// If the name can be no vault's, the cloud is unknown, or this process has no identity.
-    pub fn vault(&self, name: &str, cloud: &str) -> Result<Vault, Refusal> {
+    pub fn vault(&self, name: &str, cloud: &str) -> Result<Arc<Vault>, Refusal> {
         let subject = format!("cannot reach vault {name}");
         let url = cloud::vault_url(name, cloud, self.access.vault_suffix.as_deref()).ok_or_else(|| {
             let text = format!(
@@ -88,10 +89,16 @@ impl Azure {
             );
             Refusal::new(Kind::Unavailable, &subject, &text)
         })?;
-        let credential =
-            self.credential(cloud).map_err(|error| Refusal::of("cannot sign in to read vaults", &url, &error))?;
-        let options = self.options(None);
-        Vault::new(name, url.clone(), credential, options).map_err(|error| Refusal::of(&subject, &url, &error))
+        let mut known = self.vaults.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(vault) = known.get(&url) {
+            return Ok(Arc::clone(vault));
+        }
+        let credential = self.credential(cloud);
+        let credential = credential.map_err(|error| Refusal::of("cannot sign in to read vaults", &url, &error))?;
+        let vault = Vault::new(name, url.clone(), credential, self.options(None));
+        let vault = Arc::new(vault.map_err(|error| Refusal::of(&subject, &url, &error))?);
+        known.insert(url, Arc::clone(&vault));
+        Ok(vault)
     }
 
     /// Whom this process is in a cloud.
@@ -176,7 +183,7 @@ mod tests {
     #[test]
     fn a_vault_of_an_unknown_cloud_is_refused_with_what_to_set() {
         let azure = Azure::new(Access::default()).unwrap();
-        let refusal = azure.vault("kv-test", "AzureStackCloud").unwrap_err();
-        assert!(refusal.message.contains("HCP_IDENTITY_VAULT_SUFFIX"), "{refusal}");
+        let refusal = azure.vault("kv-test", "AzureStackCloud").err().map(|refusal| refusal.message);
+        assert!(refusal.as_ref().is_some_and(|text| text.contains("HCP_IDENTITY_VAULT_SUFFIX")), "{refusal:?}");
     }
 }

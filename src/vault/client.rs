@@ -9,7 +9,10 @@ use jiff::Timestamp;
 use tokio::time::timeout;
 
 use super::refusal::{Kind, Refusal};
-use crate::credential::{Secret, VaultDates};
+use crate::{
+    credential::{Secret, VaultDates},
+    names::SecretName,
+};
 
 /// A vault that can be asked.
 pub struct Vault {
@@ -74,6 +77,9 @@ impl Vault {
     /// [`Kind::Missing`], [`Kind::Disabled`], [`Kind::Forbidden`] and the others.
     pub async fn get(&self, secret: &str) -> Result<Fetched, Refusal> {
         let subject = format!("cannot read secret {secret} of vault {}", self.name);
+        if SecretName::new(secret).is_err() {
+            return Err(Refusal::new(Kind::Missing, &subject, &format!("a name must be {}", SecretName::RULE)));
+        }
         let url = format!("{}/secrets/{secret}", self.url);
         let refused = |error| Refusal::of(&subject, &url, &error);
         let answer = patient(&subject, self.secrets.get_secret(secret, None)).await?.map_err(refused)?;

@@ -1,6 +1,9 @@
 //! `hcp-identity check`: one file a thing that can be checked.
 
 mod credential;
+mod expected;
+#[cfg(feature = "vault")]
+mod vault;
 
 use super::CommandResult;
 
@@ -14,10 +17,14 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum What {
     Credential(credential::Args),
+    #[cfg(feature = "vault")]
+    Vault(vault::Args),
 }
 
 pub(super) fn run(args: &Args) -> CommandResult {
     match &args.what {
         What::Credential(args) => credential::run(args),
+        #[cfg(feature = "vault")]
+        What::Vault(args) => vault::run(args),
     }
 }
