@@ -42,7 +42,7 @@ fn production_code(file: &Path) -> String {
 }
 
 /// Each module and what it may use of the others: arrows go one way.
-const ARROWS: [(&str, &[&str]); 23] = [
+const ARROWS: [(&str, &[&str]); 24] = [
     ("finding", &[]),
     ("names", &[]),
     ("component", &["finding"]),
@@ -63,6 +63,7 @@ const ARROWS: [(&str, &[&str]); 23] = [
         "status",
         &["component", "condition", "diff", "finding", "freshness", "observed", "plan", "settings", "verification"],
     ),
+    ("rotation", &["component", "observed", "status", "verification"]),
     ("input", &["crd", "finding", "manifest", "plan"]),
     ("namespaces", &["finding", "input", "manifest", "names"]),
     ("render", &["component", "finding", "input", "manifest", "namespaces", "plan", "settings"]),
@@ -81,6 +82,7 @@ const ARROWS: [(&str, &[&str]); 23] = [
             "observed",
             "pause",
             "plan",
+            "rotation",
             "settings",
             "status",
             "verification",

@@ -36,6 +36,8 @@ pub enum Role {
     PatchWorkloads,
     /// `azureClusterIdentity: apply`.
     Capz,
+    /// `rotation: restart`.
+    RestartPods,
     /// In the daemon's own namespace.
     Leader,
 }
@@ -75,6 +77,8 @@ accesses! {
     WIRE_DEPLOYMENTS = "apps", "deployments", &[Verb::Patch], PatchWorkloads;
     CAPZ_IDENTITIES = "infrastructure.cluster.x-k8s.io", "azureclusteridentities",
         &[Verb::List, Verb::Watch, Verb::Create, Verb::Patch], Capz;
+    /// Pods that would hold a credential past its end.
+    EVICTIONS = "", "pods/eviction", &[Verb::Create], RestartPods;
     /// Which of several replicas writes.
     LEASE = "coordination.k8s.io", "leases", &[Verb::Get, Verb::Create, Verb::Update], Leader;
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{
-    apply::{self, WriteError, Writer},
+    apply::{self, Path, WriteError, Writer},
     daemon::{Applied, Shared},
     report::{self, Reported},
     store::{ClusterKey, Shown, StatusSeen, Unreadable},
@@ -15,13 +15,14 @@ use super::{
 use crate::{
     component::Id,
     condition::Reason,
-    diff::{Change, Circumstances, LedgerKey, diff},
+    diff::{Change, Circumstances, LedgerKey, Permission, diff},
     freshness::{self, Limits},
     ledger::Ledger,
     observed::{Cluster, Kind, ObjectKey, Observed},
     pause::permission,
     plan::{Identity, Plan},
-    settings::daemon::CredentialCheck,
+    rotation::{self, Eviction},
+    settings::daemon::{CredentialCheck, Rotation},
     status::{self, Credentials, Failure, Outcome, tell},
     verification::{Trouble, Verification, Wanted},
 };
@@ -37,6 +38,10 @@ pub(super) struct Memory {
     about: Option<(i64, u64, Option<Box<str>>)>,
     /// Since when its state is one that passes.
     passing_since: Option<Instant>,
+    /// When a pod was last evicted, or was to be.
+    evicted: Option<Instant>,
+    /// Pods wait for their eviction.
+    evicts: bool,
     failures: u32,
 }
 
@@ -54,6 +59,8 @@ const PASSING: Duration = Duration::from_secs(2);
 /// How long after the start of leading what an earlier leader has sent can only have failed or been shown: it gave up
 /// before its Lease ran out, and a watch tells within a second or two.
 const SETTLED: Duration = Duration::from_secs(20);
+/// Between two evictions of one control plane: by then the watches have shown the first, and what comes of it.
+const BETWEEN_EVICTIONS: Duration = Duration::from_secs(60);
 /// A look without news, for what no watch tells.
 const RESYNC: Duration = Duration::from_secs(600);
 
@@ -67,14 +74,15 @@ pub(super) struct Seen {
     status: Option<ControlPlaneIdentityStatus>,
     applied: Arc<Applied>,
     trouble: Option<Trouble>,
-    may_delete: bool,
+    /// What an earlier leader has sent has been shown.
+    is_settled: bool,
     now: Timestamp,
 }
 
 /// Looks at a HostedCluster and does what is to be done. Returns when to look again; nothing if it is gone or not ours.
 ///
-/// observe: from the watches, no request. decide: pure. apply: the only writes to what is not ours. report: status and
-/// events, of a refusal as well.
+/// observe: from the watches, no request. decide: pure. apply and restart: the only writes to what is not ours. report:
+/// status and events, of a refusal as well.
 pub(super) async fn reconcile(
     shared: &Shared,
     writer: &Writer,
@@ -92,7 +100,9 @@ pub(super) async fn reconcile(
     let (outcome, changes) = decide(&seen, memory, shared.uptime());
     let failures = carry_out(shared, writer, &seen, changes, memory).await;
     let outcome = outcome.with(&failures);
-    let reported = tell_of(writer, &seen, &outcome, memory).await;
+    let credentials = credentials(&seen);
+    restart(writer, &seen, &outcome, &credentials, memory).await;
+    let reported = tell_of(writer, &seen, &outcome, &credentials, memory).await;
     if let Err(error) = &reported {
         tracing::warn!(hosted_cluster = %key, %error, "the status was not written");
     }
@@ -129,7 +139,7 @@ pub(super) fn observe(shared: &Shared, key: &ClusterKey, memory: &mut Memory) ->
     let neighbours = store.of_namespace(&namespace).into_iter().filter(|other| other != key).collect();
     #[expect(clippy::disallowed_methods, reason = "here the clock becomes an argument")]
     let now = Timestamp::now();
-    let may_delete = shared.leads_since().is_some_and(|since| since.elapsed() >= SETTLED);
+    let is_settled = shared.leads_since().is_some_and(|since| since.elapsed() >= SETTLED);
     Ok(Some(Seen {
         key: key.clone(),
         cluster,
@@ -139,7 +149,7 @@ pub(super) fn observe(shared: &Shared, key: &ClusterKey, memory: &mut Memory) ->
         status,
         applied,
         trouble,
-        may_delete,
+        is_settled,
         now,
     }))
 }
@@ -228,7 +238,7 @@ pub(super) fn decide(seen: &Seen, memory: &mut Memory, uptime: Duration) -> (Out
                 pod_patch: settings.pod_patch,
                 capz: settings.azure_cluster_identity,
                 check: settings.credentials.check,
-                may_delete: seen.may_delete,
+                may_delete: seen.is_settled,
                 now: uptime,
             };
             let mut difference = diff(&plan, &seen.observed, circumstances, &mut memory.ledger);
@@ -338,6 +348,11 @@ impl Outcome {
         }
     }
 
+    /// Whether nothing was written in this pass, nor has to be seen first.
+    fn is_settled(&self) -> bool {
+        matches!(self, Self::Planned { difference, failures } if failures.is_empty() && !difference.waiting)
+    }
+
     fn is_passing(&self) -> bool {
         match self {
             Self::NoPlan(..) => false,
@@ -350,7 +365,37 @@ impl Outcome {
     }
 }
 
-async fn tell_of(writer: &Writer, seen: &Seen, outcome: &Outcome, memory: &mut Memory) -> Result<Reported, WriteError> {
+/// Evicts the next pod that would hold a credential past its end, where that is wanted and nothing else is under way.
+async fn restart(writer: &Writer, seen: &Seen, outcome: &Outcome, credentials: &Credentials, memory: &mut Memory) {
+    let settings = &seen.applied.settings;
+    let is_wanted = settings.credentials.rotation == Rotation::Restart
+        && permission(&seen.cluster, settings, seen.now).permission == Permission::Write;
+    memory.evicts = is_wanted && credentials.freshness.values().any(|fresh| !fresh.late.is_empty());
+    let is_quiet = outcome.is_settled()
+        && seen.is_settled
+        && memory.evicted.is_none_or(|last| last.elapsed() >= BETWEEN_EVICTIONS);
+    if !memory.evicts || !is_quiet {
+        return;
+    }
+    let Some(Eviction { component, pod, uid }) = rotation::next(&seen.observed, credentials, seen.now) else { return };
+    let namespace = seen.key.control_plane_namespace();
+    // Refused, it is tried again no sooner.
+    memory.evicted = Some(Instant::now());
+    let path = Path { version: "v1", namespace: &namespace, name: &pod };
+    let hosted_cluster = seen.key.to_string();
+    match writer.evict(&path, &uid).await {
+        Ok(_) => tracing::info!(hosted_cluster, namespace, %component, pod, "evicted"),
+        Err(error) => tracing::warn!(hosted_cluster, namespace, %component, pod, %error, "the pod was not evicted"),
+    }
+}
+
+async fn tell_of(
+    writer: &Writer,
+    seen: &Seen,
+    outcome: &Outcome,
+    credentials: &Credentials,
+    memory: &mut Memory,
+) -> Result<Reported, WriteError> {
     if outcome.is_passing() {
         let since = *memory.passing_since.get_or_insert_with(Instant::now);
         if since.elapsed() < PASSING {
@@ -369,7 +414,7 @@ async fn tell_of(writer: &Writer, seen: &Seen, outcome: &Outcome, memory: &mut M
         memory.status_expected = None;
     }
     let namespace = seen.key.control_plane_namespace();
-    let told = tell(&seen.cluster, &namespace, outcome, &credentials(seen), seen.status.as_ref(), seen.now);
+    let told = tell(&seen.cluster, &namespace, outcome, credentials, seen.status.as_ref(), seen.now);
     let (status_seen, before) = (seen.status_seen.as_ref(), seen.status.as_ref());
     let reported = report::report(writer, &seen.cluster, &told, status_seen, before, seen.now).await?;
     if let Reported::Written { resource_version } = &reported {
@@ -419,6 +464,9 @@ impl Memory {
         let mut next = waits.into_iter().max().unwrap_or(RESYNC).mul_f64(spread);
         if self.passing_since.is_some() || !self.expected.is_empty() || self.status_expected.is_some() {
             next = next.min(PASSING);
+        }
+        if self.evicts {
+            next = next.min(BETWEEN_EVICTIONS / 4);
         }
         let paused = permission(&seen.cluster, &seen.applied.settings, seen.now).until;
         let until = paused.map(|until| Duration::try_from(seen.now.duration_until(until)).unwrap_or_default());

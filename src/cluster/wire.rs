@@ -97,6 +97,15 @@ pub(super) struct VolumeAttributes {
 #[serde(default)]
 pub(super) struct PodStatus {
     pub(super) phase: String,
+    pub(super) conditions: Vec<PodCondition>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct PodCondition {
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    pub(super) status: String,
 }
 
 /// A namespace: that it is there.

@@ -199,6 +199,7 @@ proptest::proptest! {
         world.known.renew_after = None;
         world.observed.pods[0].created = Some(hour(pod));
         world.before.mounts[0].not_after = Some(Time(hour(old_end)));
+        let mut messages = Vec::new();
         let mut reasons = Vec::new();
         let mut now = start;
         for step in steps {
@@ -206,7 +207,10 @@ proptest::proptest! {
             let told = look(COMPONENTS[0].id, &world.observed, &world.known, Some(&world.before), LIMITS, hour(now));
             world.before.mounts = told.mounts.iter().map(MountStatus::from).collect();
             reasons.push(told.reason.unwrap());
+            messages.push(told.message);
         }
+        messages.dedup();
+        proptest::prop_assert!(messages.len() <= 5, "time alone is no news: {messages:?}");
         for pair in reasons.windows(2) {
             let worsens = pair[0] >= pair[1];
             let is_reload = [Reason::ReloadPending, Reason::RestartRequired].contains(&pair[0]) && pair[1] == Reason::Ready;

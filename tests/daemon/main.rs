@@ -10,6 +10,7 @@ mod commands;
 mod leadership;
 mod operations;
 mod ownership;
+mod rotation;
 mod states;
 #[path = "../support/mod.rs"]
 mod support;
