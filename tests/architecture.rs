@@ -56,7 +56,7 @@ const ARROWS: [(&str, &[&str]); 24] = [
     ("condition", &[]),
     ("ledger", &[]),
     ("observed", &["component", "finding", "plan", "verification"]),
-    ("freshness", &["component", "condition", "observed", "verification"]),
+    ("freshness", &["component", "condition", "observed", "plan", "verification"]),
     ("diff", &["component", "condition", "finding", "ledger", "observed", "plan", "settings", "verification"]),
     ("pause", &["condition", "diff", "observed", "settings"]),
     (
@@ -102,6 +102,7 @@ const ARROWS: [(&str, &[&str]); 24] = [
             "settings",
             "status",
             "validate",
+            "verification",
         ],
     ),
 ];

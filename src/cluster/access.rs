@@ -60,6 +60,8 @@ accesses! {
     CLASSES = "secrets-store.csi.x-k8s.io", "secretproviderclasses", WATCHED, Observe;
     /// What is mounted.
     POD_STATUSES = "secrets-store.csi.x-k8s.io", "secretproviderclasspodstatuses", WATCHED, Observe;
+    /// Whether mounts are renewed.
+    CSI_DRIVERS = "storage.k8s.io", "csidrivers", WATCHED, Observe;
     /// Whether pods are wired.
     DEPLOYMENTS = "apps", "deployments", WATCHED, Observe;
     /// Whether a class is in use.

@@ -15,7 +15,8 @@ use tokio::{sync::watch as channel, task::JoinSet, time::Instant};
 
 use super::{
     access::{
-        Access, CAPZ_IDENTITIES, CLASSES, DEPLOYMENTS, HOSTED_CLUSTERS, NAMESPACES, POD_STATUSES, PODS, STATUSES,
+        Access, CAPZ_IDENTITIES, CLASSES, CSI_DRIVERS, DEPLOYMENTS, HOSTED_CLUSTERS, NAMESPACES, POD_STATUSES, PODS,
+        STATUSES,
     },
     apply::Writer,
     client::Heard,
@@ -153,7 +154,8 @@ impl Shared {
     }
 
     fn kinds(&self) -> Vec<&'static Access> {
-        let mut kinds = vec![&HOSTED_CLUSTERS, &CLASSES, &POD_STATUSES, &DEPLOYMENTS, &PODS, &NAMESPACES, &STATUSES];
+        let mut kinds =
+            vec![&HOSTED_CLUSTERS, &CLASSES, &POD_STATUSES, &CSI_DRIVERS, &DEPLOYMENTS, &PODS, &NAMESPACES, &STATUSES];
         if self.settings().settings.azure_cluster_identity == AzureClusterIdentityWriting::Apply {
             kinds.push(&CAPZ_IDENTITIES);
         }
@@ -223,6 +225,8 @@ pub fn watch_all(shared: &Arc<Shared>, client: &Client, tasks: &mut JoinSet<()>)
     start(watch::watch::<watch::PodStatuses>(s, c).boxed());
     let (s, c) = own();
     start(watch::watch::<watch::Deployments>(s, c).boxed());
+    let (s, c) = own();
+    start(watch::watch::<watch::CsiDrivers>(s, c).boxed());
     let (s, c) = own();
     start(watch::watch::<watch::Pods>(s, c).boxed());
     let (s, c) = own();
@@ -356,21 +360,21 @@ pub async fn lead(
 
 /// Publishes what is wanted, and brings what has become known to the HostedClusters that it is about.
 pub async fn follow_credentials(shared: Arc<Shared>) {
+    let publish = async {
+        loop {
+            shared.wants.publish().await;
+        }
+    };
+    tokio::join!(publish, follow_known(&shared));
+}
+
+async fn follow_known(shared: &Shared) {
     let mut known = shared.known.clone();
     let mut before = Arc::clone(&known.borrow_and_update());
-    loop {
-        tokio::select! {
-            changed = known.changed() => {
-                if changed.is_err() {
-                    // Nobody asks the vaults.
-                    return std::future::pending().await;
-                }
-                let now = Arc::clone(&known.borrow_and_update());
-                shared.news(shared.wants.concerned(&before, &now));
-                before = now;
-            }
-            () = shared.wants.publish() => {}
-        }
+    while known.changed().await.is_ok() {
+        let now = Arc::clone(&known.borrow_and_update());
+        shared.news(shared.wants.concerned(&before, &now));
+        before = now;
     }
 }
 

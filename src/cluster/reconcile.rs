@@ -2,29 +2,26 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use hcp_identity_api::control_plane_identity::{ComponentStatus, ControlPlaneIdentityStatus};
+use hcp_identity_api::control_plane_identity::ControlPlaneIdentityStatus;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{
-    apply::{self, Path, WriteError, Writer},
+    apply::{self, WriteError, Writer},
+    credentials::{self, Restarts},
     daemon::{Applied, Shared},
     report::{self, Reported},
     store::{ClusterKey, Shown, StatusSeen, Unreadable},
 };
 use crate::{
-    component::Id,
     condition::Reason,
-    diff::{Change, Circumstances, LedgerKey, Permission, diff},
-    freshness::{self, Limits},
+    diff::{Change, Circumstances, LedgerKey, diff},
     ledger::Ledger,
     observed::{Cluster, Kind, ObjectKey, Observed},
     pause::permission,
-    plan::{Identity, Plan},
-    rotation::{self, Eviction},
-    settings::daemon::{CredentialCheck, Rotation},
+    plan::Plan,
     status::{self, Credentials, Failure, Outcome, tell},
-    verification::{Trouble, Verification, Wanted},
+    verification::Trouble,
 };
 
 /// What is remembered of a HostedCluster between passes.
@@ -38,10 +35,7 @@ pub(super) struct Memory {
     about: Option<(i64, u64, Option<Box<str>>)>,
     /// Since when its state is one that passes.
     passing_since: Option<Instant>,
-    /// When a pod was last evicted, or was to be.
-    evicted: Option<Instant>,
-    /// Pods wait for their eviction.
-    evicts: bool,
+    pub(super) restarts: Restarts,
     failures: u32,
 }
 
@@ -59,24 +53,22 @@ const PASSING: Duration = Duration::from_secs(2);
 /// How long after the start of leading what an earlier leader has sent can only have failed or been shown: it gave up
 /// before its Lease ran out, and a watch tells within a second or two.
 const SETTLED: Duration = Duration::from_secs(20);
-/// Between two evictions of one control plane: by then the watches have shown the first, and what comes of it.
-const BETWEEN_EVICTIONS: Duration = Duration::from_secs(60);
 /// A look without news, for what no watch tells.
 const RESYNC: Duration = Duration::from_secs(600);
 
 /// Everything that a pass looks at.
 pub(super) struct Seen {
-    key: ClusterKey,
-    cluster: Arc<Cluster>,
-    observed: Observed,
+    pub(super) key: ClusterKey,
+    pub(super) cluster: Arc<Cluster>,
+    pub(super) observed: Observed,
     neighbours: Vec<ClusterKey>,
     status_seen: Option<StatusSeen>,
-    status: Option<ControlPlaneIdentityStatus>,
-    applied: Arc<Applied>,
-    trouble: Option<Trouble>,
+    pub(super) status: Option<ControlPlaneIdentityStatus>,
+    pub(super) applied: Arc<Applied>,
+    pub(super) trouble: Option<Trouble>,
     /// What an earlier leader has sent has been shown.
-    is_settled: bool,
-    now: Timestamp,
+    pub(super) is_settled: bool,
+    pub(super) now: Timestamp,
 }
 
 /// Looks at a HostedCluster and does what is to be done. Returns when to look again; nothing if it is gone or not ours.
@@ -100,8 +92,8 @@ pub(super) async fn reconcile(
     let (outcome, changes) = decide(&seen, memory, shared.uptime());
     let failures = carry_out(shared, writer, &seen, changes, memory).await;
     let outcome = outcome.with(&failures);
-    let credentials = credentials(&seen);
-    restart(writer, &seen, &outcome, &credentials, memory).await;
+    let credentials = credentials::look(&seen);
+    credentials::restart(writer, &seen, &outcome, &credentials, &mut memory.restarts).await;
     let reported = tell_of(writer, &seen, &outcome, &credentials, memory).await;
     if let Err(error) = &reported {
         tracing::warn!(hosted_cluster = %key, %error, "the status was not written");
@@ -134,7 +126,7 @@ pub(super) fn observe(shared: &Shared, key: &ClusterKey, memory: &mut Memory) ->
     observed.unseen_writes = memory.expected.keys().cloned().collect();
     let status_seen = store.status(key).cloned();
     let status = status_seen.as_ref().map(StatusSeen::status).transpose()?.flatten();
-    let (verified, trouble) = verified(shared, key, &cluster, &applied, status.as_ref());
+    let (verified, trouble) = credentials::known(shared, key, &cluster, &applied, status.as_ref());
     observed.verified = verified;
     let neighbours = store.of_namespace(&namespace).into_iter().filter(|other| other != key).collect();
     #[expect(clippy::disallowed_methods, reason = "here the clock becomes an argument")]
@@ -152,61 +144,6 @@ pub(super) fn observe(shared: &Shared, key: &ClusterKey, memory: &mut Memory) ->
         is_settled,
         now,
     }))
-}
-
-/// What is known of the credentials that a HostedCluster names, and why no more is; and makes that known where it is wanted.
-fn verified(
-    shared: &Shared,
-    key: &ClusterKey,
-    cluster: &Cluster,
-    applied: &Applied,
-    status: Option<&ControlPlaneIdentityStatus>,
-) -> (BTreeMap<Id, Verification>, Option<Trouble>) {
-    let checked = applied.settings.credentials.check != CredentialCheck::None && cluster.mode.as_deref() != Some("off");
-    let Some(identities) = cluster.identities.as_ref().filter(|_| checked) else {
-        shared.wants(key, Vec::new());
-        return Default::default();
-    };
-    let known = shared.known();
-    let mut all = Vec::new();
-    let mut verified = BTreeMap::new();
-    for identity in &identities.named {
-        let wanted = Wanted::new(identities, identity);
-        let before = status.and_then(|status| status::remembered(status, identity));
-        if let Some(verification) = Verification::over(known.credentials.get(&wanted), before) {
-            verified.insert(identity.component, verification);
-        }
-        all.push(wanted);
-    }
-    let trouble = all.first().and_then(|wanted| known.vaults.get(&wanted.vault)).cloned();
-    shared.wants(key, all);
-    (verified, trouble)
-}
-
-/// What is to be told of the credentials.
-fn credentials(seen: &Seen) -> Credentials {
-    let settings = &seen.applied.settings.credentials;
-    let Some(identities) = seen.cluster.identities.as_ref().filter(|_| settings.check != CredentialCheck::None) else {
-        return Credentials::default();
-    };
-    let limits = Limits { driver_poll: settings.driver_poll_interval, consumer_reload: settings.consumer_reload };
-    let unknown = Verification::default();
-    let look = |identity: &Identity| {
-        let id = identity.component;
-        let known = seen.observed.verified.get(&id).unwrap_or(&unknown);
-        let mut told = seen.status.iter().flat_map(|status| &status.components);
-        let is_same = |before: &&ComponentStatus| {
-            before.id == id.to_string() && before.secret_name == identity.secret.to_string()
-        };
-        let before = told.find(is_same);
-        (id, freshness::look(id, &seen.observed, known, before, limits, seen.now))
-    };
-    Credentials {
-        check: settings.check,
-        verified: seen.observed.verified.clone(),
-        freshness: identities.named.iter().map(look).collect(),
-        trouble: seen.trouble.clone(),
-    }
 }
 
 /// Whether the watch has shown a write that was answered with this version, or, without one, a deletion.
@@ -349,7 +286,7 @@ impl Outcome {
     }
 
     /// Whether nothing was written in this pass, nor has to be seen first.
-    fn is_settled(&self) -> bool {
+    pub(super) fn is_settled(&self) -> bool {
         matches!(self, Self::Planned { difference, failures } if failures.is_empty() && !difference.waiting)
     }
 
@@ -362,30 +299,6 @@ impl Outcome {
                     && difference.components.iter().all(|state| !state.reason.is_stalled())
             }
         }
-    }
-}
-
-/// Evicts the next pod that would hold a credential past its end, where that is wanted and nothing else is under way.
-async fn restart(writer: &Writer, seen: &Seen, outcome: &Outcome, credentials: &Credentials, memory: &mut Memory) {
-    let settings = &seen.applied.settings;
-    let is_wanted = settings.credentials.rotation == Rotation::Restart
-        && permission(&seen.cluster, settings, seen.now).permission == Permission::Write;
-    memory.evicts = is_wanted && credentials.freshness.values().any(|fresh| !fresh.late.is_empty());
-    let is_quiet = outcome.is_settled()
-        && seen.is_settled
-        && memory.evicted.is_none_or(|last| last.elapsed() >= BETWEEN_EVICTIONS);
-    if !memory.evicts || !is_quiet {
-        return;
-    }
-    let Some(Eviction { component, pod, uid }) = rotation::next(&seen.observed, credentials, seen.now) else { return };
-    let namespace = seen.key.control_plane_namespace();
-    // Refused, it is tried again no sooner.
-    memory.evicted = Some(Instant::now());
-    let path = Path { version: "v1", namespace: &namespace, name: &pod };
-    let hosted_cluster = seen.key.to_string();
-    match writer.evict(&path, &uid).await {
-        Ok(_) => tracing::info!(hosted_cluster, namespace, %component, pod, "evicted"),
-        Err(error) => tracing::warn!(hosted_cluster, namespace, %component, pod, %error, "the pod was not evicted"),
     }
 }
 
@@ -465,9 +378,7 @@ impl Memory {
         if self.passing_since.is_some() || !self.expected.is_empty() || self.status_expected.is_some() {
             next = next.min(PASSING);
         }
-        if self.evicts {
-            next = next.min(BETWEEN_EVICTIONS / 4);
-        }
+        next = self.restarts.again().map_or(next, |again| next.min(again));
         let paused = permission(&seen.cluster, &seen.applied.settings, seen.now).until;
         let until = paused.map(|until| Duration::try_from(seen.now.duration_until(until)).unwrap_or_default());
         until.map_or(next, |until| next.min(until + Duration::from_millis(100)))

@@ -108,6 +108,21 @@ pub(super) struct PodCondition {
     pub(super) status: String,
 }
 
+/// A CSI driver: whether it asks the kubelet to mount again.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct CsiDriver {
+    pub(super) metadata: ObjectMeta,
+    pub(super) spec: CsiDriverSpec,
+}
+projection!(CsiDriver, kube::core::ClusterResourceScope, "storage.k8s.io", "v1", "CSIDriver", "csidrivers");
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct CsiDriverSpec {
+    pub(super) requires_republish: bool,
+}
+
 /// A namespace: that it is there.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]

@@ -12,6 +12,7 @@ use crate::{
     component::Id,
     condition::Reason,
     observed::{Observed, Republish},
+    plan::CSI_DRIVER,
     verification::Verification,
 };
 
@@ -243,24 +244,22 @@ fn rotation(
     let pods: Vec<&str> = stale.iter().map(|mount| &*mount.pod).collect();
     let fact =
         format!("the vault has version {current}, and {} has mounted version {}", pods.join(", "), first.version);
+    let due = known.created.map(|created| later(later(created, limits.driver_poll), POLL_GRACE));
+    let Some(due) = due.filter(|due| *due <= now) else {
+        return Some((Reason::RotationLag, format!("{fact}; the driver rotates it by itself")));
+    };
+    let fact = format!("{fact}, and since {due} at the latest it should have the new one");
     if republish == Republish::NotAsked {
         let message = format!(
-            "{fact}; the CSIDriver secrets-store.csi.k8s.io does not ask the kubelet to mount again: turn the driver's \
-             rotation on (enableSecretRotation)"
+            "{fact}; the CSIDriver {CSI_DRIVER} does not ask the kubelet to mount again (requiresRepublish): turn the \
+             driver's rotation on (enableSecretRotation)"
         );
         return Some((Reason::RotationDisabled, message));
     }
-    let due = known.created.map(|created| later(later(created, limits.driver_poll), POLL_GRACE));
-    match due {
-        Some(due) if due <= now => {
-            let message = format!(
-                "{fact}, since {due} at the latest it should have the new one; the driver tells of a failed rotation only \
-                 in its log and its metric rotation_reconcile_error_total"
-            );
-            Some((Reason::RotationFailing, message))
-        }
-        _ => Some((Reason::RotationLag, format!("{fact}; the driver rotates it by itself"))),
-    }
+    let message = format!(
+        "{fact}; the driver tells of a failed rotation only in its log and its metric rotation_reconcile_error_total"
+    );
+    Some((Reason::RotationFailing, message))
 }
 
 fn renewal_overdue(known: &Verification, now: Timestamp) -> Option<Said> {

@@ -37,7 +37,6 @@ async fn late(stage: &Stage) {
     stage.create_cluster("prod", |_| {}).await;
     stage.create_workloads("prod", 1).await;
     let daemon = stage.daemon(&[]).await;
-    stage.ready_reason("prod", "WaitingForPod").await;
     let plane = stage.plane("prod");
     wait_until("all is mounted", async || {
         stage.mount_all(&plane).await;
