@@ -25,6 +25,7 @@ pub mod observed;
 pub mod pause;
 pub mod plan;
 pub mod render;
+pub mod rotation;
 pub mod settings;
 pub mod status;
 #[cfg(test)]

@@ -106,6 +106,10 @@ pub struct Pod {
     pub mounts: Vec<Id>,
     pub phase: Phase,
     pub created: Option<Timestamp>,
+    pub uid: Box<str>,
+    /// It is on its way out, and a successor in.
+    pub deleting: bool,
+    pub ready: bool,
 }
 
 /// How far a pod has come.

@@ -42,7 +42,7 @@ fn production_code(file: &Path) -> String {
 }
 
 /// Each module and what it may use of the others: arrows go one way.
-const ARROWS: [(&str, &[&str]); 24] = [
+const ARROWS: [(&str, &[&str]); 25] = [
     ("finding", &[]),
     ("names", &[]),
     ("component", &["finding"]),
@@ -57,13 +57,14 @@ const ARROWS: [(&str, &[&str]); 24] = [
     ("condition", &[]),
     ("ledger", &[]),
     ("observed", &["component", "finding", "plan", "verification"]),
-    ("freshness", &["component", "condition", "observed", "verification"]),
+    ("freshness", &["component", "condition", "observed", "plan", "verification"]),
     ("diff", &["component", "condition", "finding", "ledger", "observed", "plan", "settings", "verification"]),
     ("pause", &["condition", "diff", "observed", "settings"]),
     (
         "status",
         &["component", "condition", "diff", "finding", "freshness", "observed", "plan", "settings", "verification"],
     ),
+    ("rotation", &["component", "observed", "status", "verification"]),
     ("input", &["crd", "finding", "manifest", "plan"]),
     ("namespaces", &["finding", "input", "manifest", "names"]),
     ("render", &["component", "finding", "input", "manifest", "namespaces", "plan", "settings"]),
@@ -82,6 +83,7 @@ const ARROWS: [(&str, &[&str]); 24] = [
             "observed",
             "pause",
             "plan",
+            "rotation",
             "settings",
             "status",
             "verification",

@@ -20,10 +20,10 @@ use hcp_identity::{
     cluster::{access::Role, rbac},
     settings::{
         SettingsFile,
-        daemon::{AzureClusterIdentityWriting, DaemonSettings, Mode, PodPatch},
+        daemon::{AzureClusterIdentityWriting, DaemonSettings, Mode, PodPatch, Rotation},
     },
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::{
     cluster::{install_crds, kubeconfig, kubectl, succeeds},
     pipe, read, text,
@@ -44,6 +44,7 @@ fn overlays() -> Vec<PathBuf> {
     let mut overlays: Vec<_> = entries.map(|entry| entry.expect("readable").path()).collect();
     assert!(overlays.len() >= 3);
     overlays.push(documented_overlay());
+    overlays.push(restarting_overlay());
     overlays
 }
 
@@ -52,17 +53,43 @@ fn documented_overlay() -> PathBuf {
     std::fs::create_dir_all(&folder).expect("a folder");
     let page = read(&root().join("docs/install.md"));
     let mut blocks = page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().expect("a block"));
-    // kustomize takes relative paths only.
-    let (up, mut here) = (root().join("manifests"), folder.as_path());
+    let relative = relative_to(&folder);
+    let kustomization = blocks.next().expect("a kustomization").replace("../manifests", &relative);
+    std::fs::write(folder.join("kustomization.yaml"), kustomization).expect("a file");
+    std::fs::write(folder.join("settings.yaml"), blocks.next().expect("settings")).expect("a file");
+    folder
+}
+
+/// Where `manifests` is from a folder: kustomize takes relative paths only.
+fn relative_to(folder: &Path) -> String {
+    let (up, mut here) = (root().join("manifests"), folder);
     let mut relative = String::new();
     while !up.starts_with(here) {
         relative += "../";
         here = here.parent().expect("a folder");
     }
-    relative += &up.strip_prefix(here).expect("below it").to_string_lossy();
-    let kustomization = blocks.next().expect("a kustomization").replace("../manifests", &relative);
-    std::fs::write(folder.join("kustomization.yaml"), kustomization).expect("a file");
-    std::fs::write(folder.join("settings.yaml"), blocks.next().expect("settings")).expect("a file");
+    relative + &up.strip_prefix(here).expect("below it").to_string_lossy()
+}
+
+/// The shipped overlays restart nothing: this one does, with the component for it.
+fn restarting_overlay() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("restarting-overlay");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let relative = relative_to(&folder);
+    let settings = "keyVaultUserClientID: 2f6e0f2a-7c33-4b0a-9c27-0d3b1e5a4c11\nmode: observe\ncredentialCheck: content\nrotation: restart\n";
+    let kustomization = json!({
+        "resources": [format!("{relative}/base")],
+        "components": [format!("{relative}/components/restart-pods")],
+        "patches": [{"path": "settings.yaml"}],
+    });
+    let map = json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "hcp-identity", "namespace": "hcp-identity"},
+        "data": {"settings.yaml": settings},
+    });
+    std::fs::write(folder.join("kustomization.yaml"), kustomization.to_string()).expect("a file");
+    std::fs::write(folder.join("settings.yaml"), map.to_string()).expect("a file");
     folder
 }
 
@@ -88,6 +115,7 @@ fn needed(settings: &DaemonSettings) -> BTreeSet<String> {
         (Role::Leader, true),
         (Role::Enforce, enforces),
         (Role::PatchWorkloads, enforces && settings.pod_patch == PodPatch::Workload),
+        (Role::RestartPods, settings.credentials.rotation == Rotation::Restart),
         (Role::Capz, settings.azure_cluster_identity == AzureClusterIdentityWriting::Apply),
     ];
     needs.iter().filter(|(_, needed)| *needed).map(|(role, _)| format!("hcp-identity-{role}")).collect()

@@ -36,6 +36,8 @@ pub enum Role {
     PatchWorkloads,
     /// `azureClusterIdentity: apply`.
     Capz,
+    /// `rotation: restart`.
+    RestartPods,
     /// In the daemon's own namespace.
     Leader,
 }
@@ -58,6 +60,8 @@ accesses! {
     CLASSES = "secrets-store.csi.x-k8s.io", "secretproviderclasses", WATCHED, Observe;
     /// What is mounted.
     POD_STATUSES = "secrets-store.csi.x-k8s.io", "secretproviderclasspodstatuses", WATCHED, Observe;
+    /// Whether mounts are renewed.
+    CSI_DRIVERS = "storage.k8s.io", "csidrivers", WATCHED, Observe;
     /// Whether pods are wired.
     DEPLOYMENTS = "apps", "deployments", WATCHED, Observe;
     /// Whether a class is in use.
@@ -75,6 +79,8 @@ accesses! {
     WIRE_DEPLOYMENTS = "apps", "deployments", &[Verb::Patch], PatchWorkloads;
     CAPZ_IDENTITIES = "infrastructure.cluster.x-k8s.io", "azureclusteridentities",
         &[Verb::List, Verb::Watch, Verb::Create, Verb::Patch], Capz;
+    /// Pods that would hold a credential past its end.
+    EVICTIONS = "", "pods/eviction", &[Verb::Create], RestartPods;
     /// Which of several replicas writes.
     LEASE = "coordination.k8s.io", "leases", &[Verb::Get, Verb::Create, Verb::Update], Leader;
 }

@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::{
-    access::{Access, CAPZ_IDENTITIES, Verb, WIRE_DEPLOYMENTS, WRITE_CLASSES},
+    access::{Access, CAPZ_IDENTITIES, EVICTIONS, Verb, WIRE_DEPLOYMENTS, WRITE_CLASSES},
     client::chain,
     failpoint,
     lease::Fence,
@@ -150,6 +150,24 @@ impl Writer {
         };
         let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
         self.send("delete", access, core::Request::new(path.url(access)).delete(path.name, &parameters)).await
+    }
+
+    /// Evicts this very pod, if its disruption budgets let it go: Busy where they do not.
+    ///
+    /// # Errors
+    /// [`WriteError`]
+    pub async fn evict(&self, path: &Path<'_>, uid: &str) -> Result<Written, WriteError> {
+        let eviction = json!({
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": path.name, "namespace": path.namespace},
+            "deleteOptions": {"preconditions": {"uid": uid}},
+        });
+        let body = serde_json::to_vec(&eviction).map_err(|error| WriteError::Failed(error.to_string()))?;
+        let parameters = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+        let collection = core::Request::new(path.url(&EVICTIONS));
+        let request = collection.create_subresource("eviction", path.name, &parameters, body);
+        self.send("evict", &EVICTIONS, request).await
     }
 
     /// A patch that says itself what it may change: a JSON patch that tests, or a merge patch that names a version.

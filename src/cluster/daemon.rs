@@ -15,7 +15,8 @@ use tokio::{sync::watch as channel, task::JoinSet, time::Instant};
 
 use super::{
     access::{
-        Access, CAPZ_IDENTITIES, CLASSES, DEPLOYMENTS, HOSTED_CLUSTERS, NAMESPACES, POD_STATUSES, PODS, STATUSES,
+        Access, CAPZ_IDENTITIES, CLASSES, CSI_DRIVERS, DEPLOYMENTS, HOSTED_CLUSTERS, NAMESPACES, POD_STATUSES, PODS,
+        STATUSES,
     },
     apply::Writer,
     client::Heard,
@@ -167,7 +168,8 @@ impl Shared {
     }
 
     fn kinds(&self) -> Vec<&'static Access> {
-        let mut kinds = vec![&HOSTED_CLUSTERS, &CLASSES, &POD_STATUSES, &DEPLOYMENTS, &PODS, &NAMESPACES, &STATUSES];
+        let mut kinds =
+            vec![&HOSTED_CLUSTERS, &CLASSES, &POD_STATUSES, &CSI_DRIVERS, &DEPLOYMENTS, &PODS, &NAMESPACES, &STATUSES];
         if self.settings().settings.azure_cluster_identity == AzureClusterIdentityWriting::Apply {
             kinds.push(&CAPZ_IDENTITIES);
         }
@@ -237,6 +239,8 @@ pub fn watch_all(shared: &Arc<Shared>, client: &Client, tasks: &mut JoinSet<()>)
     start(watch::watch::<watch::PodStatuses>(s, c).boxed());
     let (s, c) = own();
     start(watch::watch::<watch::Deployments>(s, c).boxed());
+    let (s, c) = own();
+    start(watch::watch::<watch::CsiDrivers>(s, c).boxed());
     let (s, c) = own();
     start(watch::watch::<watch::Pods>(s, c).boxed());
     let (s, c) = own();
@@ -375,17 +379,17 @@ pub async fn follow_credentials(shared: Arc<Shared>) {
             shared.wants.publish().await;
         }
     };
-    let bring = async {
-        let mut known = shared.known.clone();
-        let mut before = Arc::clone(&known.borrow_and_update());
-        // It ends where nobody asks the vaults.
-        while known.changed().await.is_ok() {
-            let now = Arc::clone(&known.borrow_and_update());
-            shared.news(shared.wants.concerned(&before, &now));
-            before = now;
-        }
-    };
-    tokio::join!(publish, bring);
+    tokio::join!(publish, follow_known(&shared));
+}
+
+async fn follow_known(shared: &Shared) {
+    let mut known = shared.known.clone();
+    let mut before = Arc::clone(&known.borrow_and_update());
+    while known.changed().await.is_ok() {
+        let now = Arc::clone(&known.borrow_and_update());
+        shared.news(shared.wants.concerned(&before, &now));
+        before = now;
+    }
 }
 
 /// Takes new settings into use: other names to look for, and another look at everything.

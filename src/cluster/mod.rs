@@ -3,6 +3,7 @@
 pub mod access;
 pub mod apply;
 pub mod client;
+mod credentials;
 pub mod daemon;
 mod failpoint;
 pub mod lease;

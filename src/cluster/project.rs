@@ -301,8 +301,17 @@ pub(super) fn pod(pod: &wire::Pod, interest: &Interest) -> Option<Pod> {
         "Pending" | "" => Phase::Pending,
         _ => Phase::Running,
     };
-    let created = pod.metadata.creation_timestamp.as_ref().map(|created| created.0);
-    Some(Pod { name: pod.metadata.name.as_deref()?.into(), app: app.into(), mounts, phase, created })
+    let is_ready = |condition: &wire::PodCondition| condition.kind == "Ready" && condition.status == "True";
+    Some(Pod {
+        name: pod.metadata.name.as_deref()?.into(),
+        app: app.into(),
+        mounts,
+        phase,
+        created: pod.metadata.creation_timestamp.as_ref().map(|created| created.0),
+        uid: pod.metadata.uid.as_deref().unwrap_or_default().into(),
+        deleting: pod.metadata.deletion_timestamp.is_some(),
+        ready: pod.status.conditions.iter().any(is_ready),
+    })
 }
 
 /// What a pod has mounted of a class of a row, or nothing.

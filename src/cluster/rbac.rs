@@ -29,7 +29,7 @@ pub fn manifests() -> io::Result<Vec<Manifest>> {
 fn manifest(role: Role) -> io::Result<Manifest> {
     let path = match role {
         Role::Observe | Role::Leader => format!("base/rbac/{role}.yaml"),
-        Role::Enforce | Role::PatchWorkloads | Role::Capz => format!("components/{role}/rbac.yaml"),
+        Role::Enforce | Role::PatchWorkloads | Role::Capz | Role::RestartPods => format!("components/{role}/rbac.yaml"),
     };
     let mut yaml = b"# Made of the table in src/cluster/access.rs by `cargo xtask gen`.\n".to_vec();
     let mut writer = Writer::new(&mut yaml, Format::Yaml);

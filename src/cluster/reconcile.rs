@@ -2,28 +2,26 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use hcp_identity_api::control_plane_identity::{ComponentStatus, ControlPlaneIdentityStatus};
+use hcp_identity_api::control_plane_identity::ControlPlaneIdentityStatus;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{
     apply::{self, WriteError, Writer},
+    credentials::{self, Restarts},
     daemon::{Applied, Shared},
     report::{self, Reported},
     store::{ClusterKey, Shown, StatusSeen, Unreadable},
 };
 use crate::{
-    component::Id,
     condition::Reason,
     diff::{Change, Circumstances, LedgerKey, diff},
-    freshness::{self, Limits},
     ledger::Ledger,
     observed::{Cluster, Kind, ObjectKey, Observed},
     pause::permission,
-    plan::{Identity, Plan},
-    settings::daemon::CredentialCheck,
+    plan::Plan,
     status::{self, Credentials, Failure, Outcome, tell},
-    verification::{Trouble, Verification, Wanted},
+    verification::Trouble,
 };
 
 /// What is remembered of a HostedCluster between passes.
@@ -37,6 +35,7 @@ pub(super) struct Memory {
     about: Option<(i64, u64, Option<Box<str>>)>,
     /// Since when its state is one that passes.
     passing_since: Option<Instant>,
+    pub(super) restarts: Restarts,
     failures: u32,
 }
 
@@ -59,22 +58,23 @@ const RESYNC: Duration = Duration::from_secs(600);
 
 /// Everything that a pass looks at.
 pub(super) struct Seen {
-    key: ClusterKey,
-    cluster: Arc<Cluster>,
-    observed: Observed,
+    pub(super) key: ClusterKey,
+    pub(super) cluster: Arc<Cluster>,
+    pub(super) observed: Observed,
     neighbours: Vec<ClusterKey>,
     status_seen: Option<StatusSeen>,
-    status: Option<ControlPlaneIdentityStatus>,
-    applied: Arc<Applied>,
-    trouble: Option<Trouble>,
-    may_delete: bool,
-    now: Timestamp,
+    pub(super) status: Option<ControlPlaneIdentityStatus>,
+    pub(super) applied: Arc<Applied>,
+    pub(super) trouble: Option<Trouble>,
+    /// What an earlier leader has sent has been shown.
+    pub(super) is_settled: bool,
+    pub(super) now: Timestamp,
 }
 
 /// Looks at a HostedCluster and does what is to be done. Returns when to look again; nothing if it is gone or not ours.
 ///
-/// observe: from the watches, no request. decide: pure. apply: the only writes to what is not ours. report: status and
-/// events, of a refusal as well.
+/// observe: from the watches, no request. decide: pure. apply and restart: the only writes to what is not ours. report:
+/// status and events, of a refusal as well.
 pub(super) async fn reconcile(
     shared: &Shared,
     writer: &Writer,
@@ -95,7 +95,9 @@ pub(super) async fn reconcile(
     let (outcome, changes) = decide(&seen, memory, shared.uptime());
     let failures = carry_out(shared, writer, &seen, changes, memory).await;
     let outcome = outcome.with(&failures);
-    let reported = tell_of(writer, &seen, &outcome, memory).await;
+    let credentials = credentials::look(&seen);
+    credentials::restart(writer, &seen, &outcome, &credentials, &mut memory.restarts).await;
+    let reported = tell_of(writer, &seen, &outcome, &credentials, memory).await;
     if let Err(error) = &reported {
         tracing::warn!(hosted_cluster = %key, %error, "the status was not written");
     }
@@ -127,12 +129,12 @@ pub(super) fn observe(shared: &Shared, key: &ClusterKey, memory: &mut Memory) ->
     observed.unseen_writes = memory.expected.keys().cloned().collect();
     let status_seen = store.status(key).cloned();
     let status = status_seen.as_ref().map(StatusSeen::status).transpose()?.flatten();
-    let (verified, trouble) = verified(shared, key, &cluster, &applied, status.as_ref());
+    let (verified, trouble) = credentials::known(shared, key, &cluster, &applied, status.as_ref());
     observed.verified = verified;
     let neighbours = store.of_namespace(&namespace).into_iter().filter(|other| other != key).collect();
     #[expect(clippy::disallowed_methods, reason = "here the clock becomes an argument")]
     let now = Timestamp::now();
-    let may_delete = shared.leads_since().is_some_and(|since| since.elapsed() >= SETTLED);
+    let is_settled = shared.leads_since().is_some_and(|since| since.elapsed() >= SETTLED);
     Ok(Some(Seen {
         key: key.clone(),
         cluster,
@@ -142,64 +144,9 @@ pub(super) fn observe(shared: &Shared, key: &ClusterKey, memory: &mut Memory) ->
         status,
         applied,
         trouble,
-        may_delete,
+        is_settled,
         now,
     }))
-}
-
-/// What is known of the credentials that a HostedCluster names, and why no more is; and makes that known where it is wanted.
-fn verified(
-    shared: &Shared,
-    key: &ClusterKey,
-    cluster: &Cluster,
-    applied: &Applied,
-    status: Option<&ControlPlaneIdentityStatus>,
-) -> (BTreeMap<Id, Verification>, Option<Trouble>) {
-    let checked = applied.settings.credentials.check != CredentialCheck::None && cluster.mode.as_deref() != Some("off");
-    let Some(identities) = cluster.identities.as_ref().filter(|_| checked) else {
-        shared.wants(key, Vec::new());
-        return Default::default();
-    };
-    let known = shared.known();
-    let mut all = Vec::new();
-    let mut verified = BTreeMap::new();
-    for identity in &identities.named {
-        let wanted = Wanted::new(identities, identity);
-        let before = status.and_then(|status| status::remembered(status, identity));
-        if let Some(verification) = Verification::over(known.credentials.get(&wanted), before) {
-            verified.insert(identity.component, verification);
-        }
-        all.push(wanted);
-    }
-    let trouble = all.first().and_then(|wanted| known.vaults.get(&wanted.vault)).cloned();
-    shared.wants(key, all);
-    (verified, trouble)
-}
-
-/// What is to be told of the credentials.
-fn credentials(seen: &Seen) -> Credentials {
-    let settings = &seen.applied.settings.credentials;
-    let Some(identities) = seen.cluster.identities.as_ref().filter(|_| settings.check != CredentialCheck::None) else {
-        return Credentials::default();
-    };
-    let limits = Limits { driver_poll: settings.driver_poll_interval, consumer_reload: settings.consumer_reload };
-    let unknown = Verification::default();
-    let look = |identity: &Identity| {
-        let id = identity.component;
-        let known = seen.observed.verified.get(&id).unwrap_or(&unknown);
-        let mut told = seen.status.iter().flat_map(|status| &status.components);
-        let is_same = |before: &&ComponentStatus| {
-            before.id == id.to_string() && before.secret_name == identity.secret.to_string()
-        };
-        let before = told.find(is_same);
-        (id, freshness::look(id, &seen.observed, known, before, limits, seen.now))
-    };
-    Credentials {
-        check: settings.check,
-        verified: seen.observed.verified.clone(),
-        freshness: identities.named.iter().map(look).collect(),
-        trouble: seen.trouble.clone(),
-    }
 }
 
 /// Whether the watch has shown a write that was answered with this version, or, without one, a deletion.
@@ -231,7 +178,7 @@ pub(super) fn decide(seen: &Seen, memory: &mut Memory, uptime: Duration) -> (Out
                 pod_patch: settings.pod_patch,
                 capz: settings.azure_cluster_identity,
                 check: settings.credentials.check,
-                may_delete: seen.may_delete,
+                may_delete: seen.is_settled,
                 now: uptime,
             };
             let mut difference = diff(&plan, &seen.observed, circumstances, &mut memory.ledger);
@@ -341,6 +288,11 @@ impl Outcome {
         }
     }
 
+    /// Whether nothing was written in this pass, nor has to be seen first.
+    pub(super) fn is_settled(&self) -> bool {
+        matches!(self, Self::Planned { difference, failures } if failures.is_empty() && !difference.waiting)
+    }
+
     fn is_passing(&self) -> bool {
         match self {
             Self::NoPlan(..) => false,
@@ -353,7 +305,13 @@ impl Outcome {
     }
 }
 
-async fn tell_of(writer: &Writer, seen: &Seen, outcome: &Outcome, memory: &mut Memory) -> Result<Reported, WriteError> {
+async fn tell_of(
+    writer: &Writer,
+    seen: &Seen,
+    outcome: &Outcome,
+    credentials: &Credentials,
+    memory: &mut Memory,
+) -> Result<Reported, WriteError> {
     if outcome.is_passing() {
         let since = *memory.passing_since.get_or_insert_with(Instant::now);
         if since.elapsed() < PASSING {
@@ -372,7 +330,7 @@ async fn tell_of(writer: &Writer, seen: &Seen, outcome: &Outcome, memory: &mut M
         memory.status_expected = None;
     }
     let namespace = seen.key.control_plane_namespace();
-    let told = tell(&seen.cluster, &namespace, outcome, &credentials(seen), seen.status.as_ref(), seen.now);
+    let told = tell(&seen.cluster, &namespace, outcome, credentials, seen.status.as_ref(), seen.now);
     let (status_seen, before) = (seen.status_seen.as_ref(), seen.status.as_ref());
     let reported = report::report(writer, &seen.cluster, &told, status_seen, before, seen.now).await?;
     if let Reported::Written { resource_version } = &reported {
@@ -428,6 +386,7 @@ impl Memory {
         if self.passing_since.is_some() || !self.expected.is_empty() || self.status_expected.is_some() {
             next = next.min(PASSING);
         }
+        next = self.restarts.again().map_or(next, |again| next.min(again));
         let paused = permission(&seen.cluster, &seen.applied.settings, seen.now).until;
         let until = paused.map(|until| Duration::try_from(seen.now.duration_until(until)).unwrap_or_default());
         until.map_or(next, |until| next.min(until + Duration::from_millis(100)))

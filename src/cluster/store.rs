@@ -12,7 +12,9 @@ use hcp_identity_api::control_plane_identity::ControlPlaneIdentityStatus;
 use crate::{
     component::{Component, Id},
     names::control_plane_namespace,
-    observed::{CapzIdentity, Class, Cluster, Item, Kind, Mounted, ObjectKey, Observed, Pod, Version, Workload},
+    observed::{
+        CapzIdentity, Class, Cluster, Item, Kind, Mounted, ObjectKey, Observed, Pod, Republish, Version, Workload,
+    },
 };
 
 /// `namespace/name` of a HostedCluster.
@@ -51,6 +53,7 @@ pub(super) struct Store {
     statuses: HashMap<ClusterKey, StatusSeen>,
     shared: Shared,
     pub(super) installed: Installed,
+    republish: Republish,
 }
 
 /// Which kinds the API server serves.
@@ -241,6 +244,12 @@ impl Store {
         self.of_namespace(name)
     }
 
+    /// Of the CSI driver, which is one for all.
+    pub(super) fn put_republish(&mut self, republish: Republish) -> Vec<ClusterKey> {
+        let before = std::mem::replace(&mut self.republish, republish);
+        if before == republish { Vec::new() } else { self.cluster_keys() }
+    }
+
     pub(super) fn put_class(
         &mut self,
         namespace: &str,
@@ -325,6 +334,7 @@ impl Store {
             namespace_exists: self.namespaces.contains(namespace.as_str()),
             driver_installed: self.installed.classes,
             capz_installed: self.installed.capz,
+            republish: self.republish,
             ..Observed::default()
         };
         let Some(plane) = self.planes.get(namespace.as_str()) else { return Ok(observed) };

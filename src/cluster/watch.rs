@@ -19,7 +19,8 @@ use serde::de::DeserializeOwned;
 
 use super::{
     access::{
-        Access, CAPZ_IDENTITIES, CLASSES, DEPLOYMENTS, HOSTED_CLUSTERS, NAMESPACES, POD_STATUSES, PODS, STATUSES,
+        Access, CAPZ_IDENTITIES, CLASSES, CSI_DRIVERS, DEPLOYMENTS, HOSTED_CLUSTERS, NAMESPACES, POD_STATUSES, PODS,
+        STATUSES,
     },
     client::{api, chain},
     daemon::Shared,
@@ -27,7 +28,10 @@ use super::{
     store::{ClusterKey, StatusSeen, Store, Unreadable},
     wire,
 };
-use crate::observed::{Kind, ObjectKey};
+use crate::{
+    observed::{Kind, ObjectKey, Republish},
+    plan::CSI_DRIVER,
+};
 
 /// How long a watch lasts before it is asked for anew; one that has not been answered for twice as long is deaf.
 pub(super) const WATCH_TIMEOUT: Duration = Duration::from_secs(240);
@@ -311,6 +315,24 @@ impl Shelf for Pods {
 
     fn remove(store: &mut Store, namespace: &str, name: &str) -> News {
         Ok(Some(store.put_pod(namespace, name, None)))
+    }
+}
+
+pub(super) struct CsiDrivers;
+impl Shelf for CsiDrivers {
+    type Object = wire::CsiDriver;
+    const ACCESS: &'static Access = &CSI_DRIVERS;
+
+    fn put(store: &mut Store, _: &Interest, object: Self::Object) -> News {
+        if object.name_any() != CSI_DRIVER {
+            return Ok(None);
+        }
+        let republish = if object.spec.requires_republish { Republish::Asked } else { Republish::NotAsked };
+        Ok(Some(store.put_republish(republish)))
+    }
+
+    fn remove(store: &mut Store, _: &str, _: &str) -> News {
+        Ok(Some(store.put_republish(Republish::Unknown)))
     }
 }
 

@@ -97,6 +97,30 @@ pub(super) struct VolumeAttributes {
 #[serde(default)]
 pub(super) struct PodStatus {
     pub(super) phase: String,
+    pub(super) conditions: Vec<PodCondition>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct PodCondition {
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    pub(super) status: String,
+}
+
+/// A CSI driver: whether it asks the kubelet to mount again.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct CsiDriver {
+    pub(super) metadata: ObjectMeta,
+    pub(super) spec: CsiDriverSpec,
+}
+projection!(CsiDriver, kube::core::ClusterResourceScope, "storage.k8s.io", "v1", "CSIDriver", "csidrivers");
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct CsiDriverSpec {
+    pub(super) requires_republish: bool,
 }
 
 /// A namespace: that it is there.

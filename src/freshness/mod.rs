@@ -12,6 +12,7 @@ use crate::{
     component::Id,
     condition::Reason,
     observed::{Observed, Republish},
+    plan::CSI_DRIVER,
     verification::Verification,
 };
 
@@ -51,6 +52,8 @@ pub struct Freshness {
     pub reason: Option<Reason>,
     pub message: String,
     pub mounts: Vec<Mount>,
+    /// Pods that may hold what ends before they reload, and would begin anew with what the vault has.
+    pub late: Vec<Box<str>>,
 }
 
 /// Looks at a component's mounts beside what is known of its credential.
@@ -64,10 +67,10 @@ pub fn look(
     now: Timestamp,
 ) -> Freshness {
     let mounts = mounts(component, observed, known, before, limits, now);
-    match judge(known, &mounts, observed.republish, limits, now) {
-        Some((reason, message)) => Freshness { reason: Some(reason), message, mounts },
-        None => Freshness { mounts, ..Freshness::default() },
-    }
+    let late = late(known, &mounts, limits, now);
+    let (reason, message) = judge(known, &mounts, observed.republish, limits, now).unzip();
+    let message = message.unwrap_or_default();
+    Freshness { reason, message, mounts, late: late.into_iter().map(|late| late.pod).collect() }
 }
 
 /// What each pod has mounted, with what the status remembers of it.
@@ -167,14 +170,18 @@ type Said = (Reason, String);
 fn judge(known: &Verification, mounts: &[Mount], republish: Republish, limits: Limits, now: Timestamp) -> Option<Said> {
     let current = known.version.as_deref()?;
     let stale: Vec<_> = mounts.iter().filter(|mount| !mount.is_current(known)).collect();
-    let reloading: Vec<_> =
-        mounts.iter().filter(|mount| mount.is_current(known) && mount.may_hold_older(known, limits, now)).collect();
+    let reloading = reloading(known, mounts, limits, now);
     expired(known, &stale, now)
-        .or_else(|| restart_required(known, &stale, &reloading, limits, now))
+        .or_else(|| restart_required(&late(known, mounts, limits, now)))
         .or_else(|| rotation(known, current, &stale, republish, limits, now))
         .or_else(|| renewal_overdue(known, now))
         .or_else(|| reload_pending(&reloading, limits))
         .or_else(|| Some((Reason::Ready, String::new())))
+}
+
+fn reloading<'m>(known: &Verification, mounts: &'m [Mount], limits: Limits, now: Timestamp) -> Vec<&'m Mount> {
+    let may_hold_older = |mount: &&Mount| mount.is_current(known) && mount.may_hold_older(known, limits, now);
+    mounts.iter().filter(may_hold_older).collect()
 }
 
 fn expired(known: &Verification, stale: &[&Mount], now: Timestamp) -> Option<Said> {
@@ -192,25 +199,34 @@ fn expired(known: &Verification, stale: &[&Mount], now: Timestamp) -> Option<Sai
     Some((Reason::Expired, message))
 }
 
-/// Waiting for the reload would be too long.
-fn restart_required(
-    known: &Verification,
-    stale: &[&Mount],
-    reloading: &[&Mount],
-    limits: Limits,
-    now: Timestamp,
-) -> Option<Said> {
+/// A pod that waits too long if it waits for its reload.
+struct Late {
+    pod: Box<str>,
+    end: Timestamp,
+}
+
+fn late(known: &Verification, mounts: &[Mount], limits: Limits, now: Timestamp) -> Vec<Late> {
+    if known.version.is_none() {
+        return Vec::new();
+    }
     let swapped_by = known.created.map_or(now, |created| later(created, limits.driver_poll).max(now));
-    let stale = stale.iter().map(|mount| (mount, later(swapped_by, limits.consumer_reload), mount.not_after));
-    let reloading = reloading.iter().map(|mount| (mount, mount.reload_by(limits), mount.older_not_after));
-    let too_late: Vec<_> = stale
-        .chain(reloading)
-        .filter_map(|(mount, reload_by, end)| end.filter(|end| *end < reload_by).map(|end| (mount, reload_by, end)))
-        .collect();
-    let (_, reload_by, end) = too_late.iter().min_by_key(|(_, _, end)| *end)?;
-    let pods: Vec<&str> = too_late.iter().map(|(mount, ..)| &*mount.pod).collect();
+    let stale = mounts.iter().filter(|mount| !mount.is_current(known));
+    let stale = stale.map(|mount| (mount, later(swapped_by, limits.consumer_reload), mount.not_after));
+    let reloading = reloading(known, mounts, limits, now).into_iter();
+    let reloading = reloading.map(|mount| (mount, mount.reload_by(limits), mount.older_not_after));
+    let all = stale.chain(reloading).filter_map(|(mount, reload_by, end)| {
+        let end = end.filter(|end| *end < reload_by)?;
+        Some(Late { pod: mount.pod.clone(), end })
+    });
+    all.collect()
+}
+
+fn restart_required(late: &[Late]) -> Option<Said> {
+    let end = late.iter().map(|late| late.end).min()?;
+    let pods: Vec<&str> = late.iter().map(|late| &*late.pod).collect();
     let message = format!(
-        "{} may hold a credential that ends on {end}, and reloads by {reload_by} at the latest; replace the pod before",
+        "{} may hold a credential that ends on {end}, before it reloads; replace the pod: the new one begins with what the \
+         vault has",
         pods.join(", ")
     );
     Some((Reason::RestartRequired, message))
@@ -228,24 +244,22 @@ fn rotation(
     let pods: Vec<&str> = stale.iter().map(|mount| &*mount.pod).collect();
     let fact =
         format!("the vault has version {current}, and {} has mounted version {}", pods.join(", "), first.version);
+    let due = known.created.map(|created| later(later(created, limits.driver_poll), POLL_GRACE));
+    let Some(due) = due.filter(|due| *due <= now) else {
+        return Some((Reason::RotationLag, format!("{fact}; the driver rotates it by itself")));
+    };
+    let fact = format!("{fact}, and since {due} at the latest it should have the new one");
     if republish == Republish::NotAsked {
         let message = format!(
-            "{fact}; the CSIDriver secrets-store.csi.k8s.io does not ask the kubelet to mount again: turn the driver's \
-             rotation on (enableSecretRotation)"
+            "{fact}; the CSIDriver {CSI_DRIVER} does not ask the kubelet to mount again (requiresRepublish): turn the \
+             driver's rotation on (enableSecretRotation)"
         );
         return Some((Reason::RotationDisabled, message));
     }
-    let due = known.created.map(|created| later(later(created, limits.driver_poll), POLL_GRACE));
-    match due {
-        Some(due) if due <= now => {
-            let message = format!(
-                "{fact}, since {due} at the latest it should have the new one; the driver tells of a failed rotation only \
-                 in its log and its metric rotation_reconcile_error_total"
-            );
-            Some((Reason::RotationFailing, message))
-        }
-        _ => Some((Reason::RotationLag, format!("{fact}; the driver rotates it by itself"))),
-    }
+    let message = format!(
+        "{fact}; the driver tells of a failed rotation only in its log and its metric rotation_reconcile_error_total"
+    );
+    Some((Reason::RotationFailing, message))
 }
 
 fn renewal_overdue(known: &Verification, now: Timestamp) -> Option<Said> {

@@ -350,7 +350,7 @@ mod tests {
         let message = |yaml: &str| daemon(yaml).unwrap_err().iter().map(ToString::to_string).collect::<String>();
         assert_eq!(message("checkInterval: 10s"), "checkInterval is \"10s\": it must be 1m or longer");
         assert_eq!(message("consumerReload: -1h"), "consumerReload is \"-1h\": it must be 0s or longer");
-        for odd in ["soon", "10", "9000h", "''"] {
+        for odd in ["soon", "'10'", "9000h", "''"] {
             assert!(message(&format!("driverPollInterval: {odd}")).starts_with("driverPollInterval is "), "{odd}");
         }
     }

@@ -62,7 +62,8 @@ impl World {
             not_after: Some(at("12-31T00:00:00")),
             older_not_after: None,
         };
-        let fresh = Freshness { reason: Some(Reason::Ready), message: String::new(), mounts: vec![mount] };
+        let fresh =
+            Freshness { reason: Some(Reason::Ready), message: String::new(), mounts: vec![mount], late: Vec::new() };
         world.credentials.check = CredentialCheck::Content;
         world.credentials.verified = world.states.iter().map(|state| (state.id, verification.clone())).collect();
         world.credentials.freshness = world.states.iter().map(|state| (state.id, fresh.clone())).collect();
