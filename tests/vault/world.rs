@@ -191,7 +191,7 @@ impl Keeping {
 }
 
 pub fn orders(level: Level) -> Orders {
-    Orders { level, interval: Duration::from_hours(1), strict_client_id: false }
+    Orders { level, interval: Duration::from_hours(1), strict_client_id: false, rechecks: 0 }
 }
 
 pub fn wanted(secret: &str) -> Wanted {
