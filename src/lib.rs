@@ -2,7 +2,7 @@
 //!
 //! Every decision is a function of its arguments. Arrows go one way: `names` → `component` → `plan` → `diff`, `render`,
 //! `status` → `cluster` → `cli`. Without default features nothing here can reach a network, and `cargo xtask purity` proves
-//! it from the dependency graph; `cluster` is the only Kubernetes client.
+//! it from the dependency graph; `cluster` is the only Kubernetes client, `vault` the only one of Azure.
 
 #[cfg(feature = "cli")]
 pub mod cli;

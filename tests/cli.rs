@@ -155,7 +155,7 @@ fn completions_are_printed_for_every_shell() {
 fn help_has_examples_and_exit_codes() {
     let (_, help, _) = run(hcp_identity().arg("--help"));
     assert!(help.contains("Exit codes:"));
-    for command in ["render", "validate", "check credential", "explain", "completions"] {
+    for command in ["render", "validate", "check credential", "check vault", "explain", "completions"] {
         assert!(run(hcp_identity().args(command.split(' ').chain(["--help"]))).1.contains("Examples:"), "{command}");
     }
 }

@@ -59,7 +59,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  done
   1  findings: something in the input is refused, or an error text that nothing here explains
-  2  usage, or a file that cannot be read or written";
+  2  usage, a vault that does not answer, or a file that cannot be read or written";
 
 /// What a command came to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

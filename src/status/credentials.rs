@@ -50,7 +50,11 @@ impl Conditions<'_> {
                 );
             }
             _ if unknown.is_empty() => {
-                self.set(KIND, TRUE, Reason::Ready, &format!("{count} of {count}", count = states.len()));
+                let all = format!("{count} of {count}", count = states.len());
+                // What was known stays known.
+                let trouble = credentials.trouble.as_ref().map(|trouble| trouble.message.clone());
+                let message: Vec<_> = std::iter::once(all).chain(trouble).collect();
+                self.set(KIND, TRUE, Reason::Ready, &message.join("; "));
             }
             _ => self.set(KIND, UNKNOWN, Reason::CredentialNotChecked, &credentials.why_unknown(&unknown)),
         }

@@ -22,7 +22,7 @@ use super::{
     refusal::{Kind, Refusal, chain},
 };
 
-/// What the environment says. The proxies of the system count as well.
+/// What the environment says. Its proxies (`HTTPS_PROXY`, `NO_PROXY`) count as well.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Access {
     /// With a token file, an identity that trusts the cluster; else a managed identity of the machine.
@@ -35,7 +35,7 @@ pub struct Access {
     pub vault_suffix: Option<String>,
     /// Instead of the cloud's own: what a credential that is tried asks a token for.
     pub resource_manager: Option<String>,
-    /// Instead of the system's.
+    /// Instead of the environment's.
     pub proxy: Option<String>,
     /// Certificates to trust beside the system's, PEM.
     pub authorities: Option<String>,
@@ -123,14 +123,12 @@ impl Azure {
                 client_id,
                 tenant_id,
                 token_file_path: token_file,
-                ..Default::default()
             };
             return Ok(WorkloadIdentityCredential::new(Some(options))?);
         }
         let options = ManagedIdentityCredentialOptions {
             user_assigned_id: client_id.map(UserAssignedId::ClientId),
             client_options: self.options(authority),
-            ..Default::default()
         };
         Ok(ManagedIdentityCredential::new(Some(options))?)
     }

@@ -36,9 +36,9 @@ pub struct Orders {
 /// News come in bursts.
 const SETTLE: Duration = Duration::from_millis(500);
 /// Between two rounds over a vault, whatever the news.
-const BREATH: Duration = Duration::from_secs(10);
+const BREATH: Duration = Duration::from_secs(5);
 /// Where nothing is wanted.
-const IDLE: Duration = Duration::from_hours(1);
+const IDLE: Duration = Duration::from_secs(3600);
 
 /// A vault: its name and its cloud.
 type Address = (Box<str>, Box<str>);

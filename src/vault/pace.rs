@@ -48,7 +48,7 @@ impl Pace {
 mod tests {
     use super::*;
 
-    const INTERVAL: Duration = Duration::from_mins(5);
+    const INTERVAL: Duration = Duration::from_secs(300);
 
     fn failed(retry_after: Option<u64>) -> Ending {
         Ending::Failed { retry_after: retry_after.map(Duration::from_secs) }

@@ -19,7 +19,7 @@ use super::{
     cloud,
     refusal::{Kind, Refusal, chain},
 };
-use crate::credential::SignIn;
+use crate::{credential::SignIn, names::is_uuid};
 
 const LIFETIME_SECONDS: i64 = 600;
 
@@ -30,7 +30,7 @@ impl Azure {
     /// [`Kind::SignInRefused`] if Entra does not; another kind if it did not answer.
     pub async fn sign_in(&self, credential: &SignIn, cloud: &str, now: Timestamp) -> Result<(), Refusal> {
         let SignIn { client_id, tenant_id, endpoint, .. } = credential;
-        let subject = format!("cannot sign in as client {client_id} to tenant {tenant_id}");
+        let subject = format!("cannot sign in as {} to tenant {}", shown(client_id), shown(tenant_id));
         let refused = |text: &str| Refusal::new(Kind::SignInRefused, &subject, text);
         if !credential.endpoint_is_known && self.access.authority.as_deref() != Some(endpoint.as_str()) {
             return Err(refused(
@@ -49,7 +49,8 @@ impl Azure {
             ("grant_type", "client_credentials"),
             ("scope", &scope),
         ];
-        let unanswered = |error: reqwest::Error| Refusal::new(Kind::Unavailable, &subject, &chain(&error));
+        let unanswered =
+            |error: reqwest::Error| Refusal::new(Kind::Unavailable, &subject, &chain(&error.without_url()));
         let answer = self.http.post(&url).form(&form).send().await.map_err(unanswered)?;
         let status = answer.status();
         if status.is_success() {
@@ -62,6 +63,11 @@ impl Azure {
             ..Refusal::new(kind(status.as_u16(), &body), &subject, &description(&body))
         })
     }
+}
+
+/// What is no id may be a key in the wrong place.
+fn shown(id: &str) -> &str {
+    if is_uuid(id) { id } else { "something that is no UUID" }
 }
 
 /// Only what Entra says of the credential counts as a refusal of it.

@@ -34,16 +34,16 @@ const NAMED: [&str; 9] = [
 ];
 const CANARY: &str = "PRIVATE KEY";
 
-/// A control plane of three Deployments, and its vault.
-struct World {
-    stage: Stage,
+/// A stage with a vault that the daemon may read.
+pub struct World {
+    pub stage: Stage,
     standin: Standin,
     vault: String,
     certificate: ClientCertificate,
 }
 
 impl World {
-    async fn new(name: &str) -> Self {
+    pub async fn new(name: &str) -> Self {
         let stage = Stage::new(name).await;
         let standin = Standin::start(Settings::default()).await.expect("a stand-in");
         let cluster = stage.hosted_cluster("prod", |_| {});
@@ -61,7 +61,7 @@ impl World {
         Self { stage, standin, vault, certificate }
     }
 
-    async fn daemon(&self, check: &str) -> Daemon {
+    pub async fn daemon(&self, arguments: &[&str]) -> Daemon {
         let file = self.stage.file("ca.pem");
         fs::write(&file, &self.standin.about().ca_pem).expect("a CA");
         let proxy = format!("http://{}", self.standin.about().proxy);
@@ -71,8 +71,7 @@ impl World {
             ("NO_PROXY", "127.0.0.1"),
             ("SSL_CERT_FILE", file.to_str().expect("text")),
         ];
-        let arguments = ["--credential-check", check];
-        let mut daemon = self.stage.start(&self.stage.kubeconfig.clone(), &arguments, &environment);
+        let mut daemon = self.stage.start(&self.stage.kubeconfig.clone(), arguments, &environment);
         daemon.until_ready().await;
         daemon
     }
@@ -92,19 +91,32 @@ impl World {
 
     /// In the encoding that the HostedCluster names.
     fn store(&self, secret: &str, value: &str) {
+        self.store_version(secret, value, None);
+    }
+
+    fn store_version(&self, secret: &str, value: &str, name_of_version: Option<&str>) {
         let azure = self.standin.azure();
         let (now, name) = (azure.clock.now(), format!("prod-{secret}"));
-        let version = NewVersion::of(match secret {
+        let value = match secret {
             "network" => value.bytes().map(|byte| format!("{byte:02x}")).collect(),
             "disk" => BASE64_STANDARD.encode(value),
             _ => value.to_owned(),
-        });
+        };
+        let version = NewVersion { version: name_of_version.map(str::to_owned), ..NewVersion::of(value) };
         assert!(azure.with_world_mut(|world| world.set_secret(&self.vault, &name, version, now)));
     }
 
     fn store_all(&self) {
         for (index, secret) in NAMED.iter().enumerate() {
             self.store(secret, &self.credential(index + 1).to_string());
+        }
+    }
+
+    /// Good ones, of this version; that of ingress is newer.
+    pub fn store_versions(&self, version: &str, of_ingress: &str) {
+        for (index, secret) in NAMED.iter().enumerate() {
+            let version = if *secret == "ingress" { of_ingress } else { version };
+            self.store_version(secret, &self.credential(index + 1).to_string(), Some(version));
         }
     }
 
@@ -132,7 +144,7 @@ impl World {
 async fn no_pod_is_wired_to_a_credential_that_fails_and_none_is_unwired() {
     let world = World::new("v-gate").await;
     world.stage.create_small_world("prod").await;
-    let daemon = world.daemon("content").await;
+    let daemon = world.daemon(&["--credential-check", "content"]).await;
     let (status, message) = world.reason("ingress", "CredentialFailed").await;
     assert!(message.contains("prod-ingress"), "{message}");
     assert_eq!(condition(&status, "Verified")["status"], "False");
@@ -193,7 +205,7 @@ async fn no_pod_is_wired_to_a_credential_that_fails_and_none_is_unwired() {
 async fn without_checks_no_vault_is_asked() {
     let world = World::new("v-none").await;
     world.stage.create_small_world("prod").await;
-    let _daemon = world.daemon("none").await;
+    let _daemon = world.daemon(&["--credential-check", "none"]).await;
     let (status, _) = world.reason("ingress", "WaitingForPod").await;
     assert_eq!(condition(&status, "Verified")["reason"], "NotChecked");
     assert_eq!(world.standin.azure().journal.entries().len(), 0);

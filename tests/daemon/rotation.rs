@@ -9,6 +9,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
+use crate::credentials::World;
 use crate::support::{
     cluster::wait_until,
     stage::{DEPLOYMENT, POD, POD_STATUS, STATUS, Stage, component, condition},
@@ -75,14 +76,16 @@ fn ids_by_reason(status: &Value, reason: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn a_pod_that_would_hold_its_credential_past_its_end_is_evicted_and_no_other() {
-    let stage = Stage::new("c-restart").await;
-    late(&stage).await;
+    let world = World::new("c-restart").await;
+    let stage = &world.stage;
+    late(stage).await;
+    world.store_versions("v1", "v2");
     let plane = stage.plane("prod");
     let names =
         async || -> Vec<String> { stage.list(&plane, POD).await.iter().map(kube::ResourceExt::name_any).collect() };
     let before = names().await;
     let generations = stage.generations(&plane, DEPLOYMENT).await;
-    let daemon = stage.daemon(&["--credential-check", "content", "--rotation", "restart"]).await;
+    let daemon = world.daemon(&["--credential-check", "content", "--rotation", "restart"]).await;
     let status = stage.ready_reason("prod", "RestartRequired").await;
     assert_eq!(ids_by_reason(&status, "RestartRequired"), ["ingress"], "{status:#}");
     assert_eq!(condition(&status, "Verified")["status"], "True", "what has passed is remembered");

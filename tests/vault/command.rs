@@ -75,6 +75,19 @@ async fn what_is_wrong_is_a_finding() {
 }
 
 #[tokio::test]
+async fn an_identity_that_trusts_the_cluster_reads_as_well() {
+    let world = World::start().await;
+    world.store("creds", text(&good()));
+    let output = world.run_in_pod_of("daemon", &[VAULT, "creds"]).await;
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && stdout.contains("read: allowed\n"), "{stdout}");
+    let output = world.run_in_pod_of("another", &[VAULT, "creds"]).await;
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("(FederatedSubjectUnknown)"), "{stderr}");
+}
+
+#[tokio::test]
 async fn what_is_no_name_of_a_secret_is_not_asked_for() {
     let world = World::start().await;
     world.store("creds", text(&good()));

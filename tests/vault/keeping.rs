@@ -118,6 +118,19 @@ async fn something_new_is_looked_at_before_its_time() {
 }
 
 #[tokio::test]
+async fn another_level_is_taken_up_before_its_time() {
+    let world = World::start().await;
+    world.store("creds", text(&good()));
+    let one = wanted("creds");
+    let mut keeping = world.keep(of(&one), orders(Level::Metadata));
+    assert_eq!(keeping.standing(&one).await, Standing::Unknown);
+    keeping.orders.send(orders(Level::SignIn)).unwrap();
+    keeping.until(|known| known.credentials[&one].standing == Standing::Passed).await;
+    assert_eq!(world.answered(EntraToken, 200), 1);
+    keeping.end().await;
+}
+
+#[tokio::test]
 async fn what_once_passed_stays_passed_while_its_vault_is_away() {
     let world = World::start().await;
     world.store("creds", text(&good()));

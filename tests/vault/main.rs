@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "these are parts of tests")]
 #![allow(unreachable_pub, reason = "the world is a module of the tests")]
 
+mod canaries;
 mod command;
 mod keeping;
 mod refusals;

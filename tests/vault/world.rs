@@ -31,12 +31,16 @@ pub const OTHER_TENANT: &str = "99999999-9999-9999-9999-999999999999";
 pub const READER: &str = "44444444-4444-4444-4444-444444444444";
 /// Whose credential it is; knows its certificate.
 pub const IDENTITY: &str = "22222222-2222-2222-2222-222222222222";
+/// Knows the cluster.
+pub const WORKLOAD: &str = "55555555-5555-5555-5555-555555555555";
 /// Knows no certificate.
 pub const STRANGER: &str = "66666666-6666-6666-6666-666666666666";
 pub const VAULT: &str = "kv-test";
+const ISSUER: &str = "https://oidcaccount.blob.core.windows.net/cluster";
 
 /// RSA keys take their time.
 struct Keys {
+    /// Signs for the cluster as well.
     entra: Arc<Signer>,
     good: ClientCertificate,
     ended: ClientCertificate,
@@ -65,14 +69,23 @@ impl World {
     /// An empty vault of a tenant, in which the reader has this role.
     pub fn reload(&self, role: &str, tenant: &str) {
         let certificates = json!([KEYS.good.certificate_pem, KEYS.ended.certificate_pem]);
+        let federated = json!([{"issuer": ISSUER, "subject": "daemon", "audiences": ["api://AzureADTokenExchange"]}]);
+        let keys = format!("{ISSUER}/openid/v1/jwks");
+        let discovery = json!({"issuer": ISSUER, "jwks_uri": keys}).to_string();
+        let permission = |client: &str| json!({"objectId": client, "role": role});
         let document = json!({
             "tenants": [{"id": TENANT}, {"id": OTHER_TENANT}],
             "principals": [
                 {"clientId": READER, "objectId": READER, "tenant": TENANT, "onMachine": true},
                 {"clientId": IDENTITY, "objectId": IDENTITY, "tenant": TENANT, "certificates": certificates},
+                {"clientId": WORKLOAD, "objectId": WORKLOAD, "tenant": TENANT, "federatedCredentials": federated},
                 {"clientId": STRANGER, "objectId": STRANGER, "tenant": TENANT},
             ],
-            "vaults": [{"name": VAULT, "tenant": tenant, "permissions": [{"objectId": READER, "role": role}]}],
+            "vaults": [{"name": VAULT, "tenant": tenant, "permissions": [permission(READER), permission(WORKLOAD)]}],
+            "documents": [
+                {"url": format!("{ISSUER}/.well-known/openid-configuration"), "body": discovery},
+                {"url": keys, "body": KEYS.entra.key_set().to_string()},
+            ],
         });
         self.standin.azure().load(serde_json::from_value(document).unwrap());
     }
@@ -100,6 +113,7 @@ impl World {
         entries.iter().filter(|entry| entry.operation == operation && entry.status == Some(status)).count()
     }
 
+    /// The way that the keepers of this world go.
     pub fn access(&self) -> Access {
         let about = self.standin.about();
         Access {
@@ -121,24 +135,44 @@ impl World {
         Keeping { wanted, orders, news, task }
     }
 
-    /// The built binary in the environment of a pod that is here.
+    /// The built binary on a machine that has the reader's identity.
     pub async fn run(&self, arguments: &[&str]) -> Output {
-        let folder =
-            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("vault-{}", self.standin.about().proxy.port()));
-        let ca = write(&folder, &self.standin.about().ca_pem);
+        self.run_with(&[], arguments).await
+    }
+
+    /// The built binary in a pod of a service account.
+    pub async fn run_in_pod_of(&self, subject: &str, arguments: &[&str]) -> Output {
+        let now = clock().as_second();
+        let audience = "api://AzureADTokenExchange";
+        let claims =
+            json!({"iss": ISSUER, "sub": subject, "aud": [audience], "iat": now, "nbf": now, "exp": now + 600});
+        let token = write(&self.folder(), "token", &KEYS.entra.sign(&claims).unwrap());
+        let token = token.to_str().unwrap();
+        let variables =
+            [("AZURE_CLIENT_ID", WORKLOAD), ("AZURE_TENANT_ID", TENANT), ("AZURE_FEDERATED_TOKEN_FILE", token)];
+        self.run_with(&variables, arguments).await
+    }
+
+    fn folder(&self) -> PathBuf {
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("vault-{}", self.standin.about().proxy.port()))
+    }
+
+    async fn run_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
+        let folder = self.folder();
+        let ca = write(&folder, "ca.pem", &self.standin.about().ca_pem);
         let mut command = Command::new(env!("CARGO_BIN_EXE_hcp-identity"));
         command.env_clear().args(["check", "vault"]).args(arguments).env("SSL_CERT_FILE", ca);
-        command.envs(self.standin.proxy_environment());
+        command.envs(self.standin.proxy_environment()).envs(variables.iter().copied());
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         std::fs::remove_dir_all(&folder).unwrap();
         output
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the program reads a file")]
-fn write(folder: &Path, text: &str) -> PathBuf {
+#[expect(clippy::disallowed_methods, reason = "the program reads files")]
+fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
     std::fs::create_dir_all(folder).unwrap();
-    let file = folder.join("ca.pem");
+    let file = folder.join(name);
     std::fs::write(&file, text).unwrap();
     file
 }
@@ -191,7 +225,7 @@ impl Keeping {
 }
 
 pub fn orders(level: Level) -> Orders {
-    Orders { level, interval: Duration::from_hours(1), strict_client_id: false, rechecks: 0 }
+    Orders { level, interval: Duration::from_secs(3600), strict_client_id: false, rechecks: 0 }
 }
 
 pub fn wanted(secret: &str) -> Wanted {

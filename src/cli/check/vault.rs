@@ -69,7 +69,7 @@ impl From<Depth> for Level {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
-enum Tried {
+enum Step {
     #[default]
     NotTried,
     Allowed,
@@ -86,9 +86,9 @@ struct Problem {
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Answer {
-    list: Tried,
-    read: Tried,
-    sign_in: Tried,
+    list: Step,
+    read: Step,
+    sign_in: Step,
     enabled: Option<bool>,
     version: Option<Box<str>>,
     created: Option<Timestamp>,
@@ -144,7 +144,7 @@ impl Answer {
                 }
             }
             // Whoever reads is told so by the vault.
-            None if self.list == Tried::Allowed && level == Level::Metadata => self.missing(secret),
+            None if self.list == Step::Allowed && level == Level::Metadata => self.missing(secret),
             None => {}
         }
         Ok(())
@@ -177,14 +177,14 @@ impl Answer {
     }
 
     /// A refusal is an answer; no answer is none.
-    fn take<T>(&mut self, outcome: &Result<T, Refusal>, severity: Severity) -> Result<Tried, Refusal> {
+    fn take<T>(&mut self, outcome: &Result<T, Refusal>, severity: Severity) -> Result<Step, Refusal> {
         match outcome {
-            Ok(_) => Ok(Tried::Allowed),
+            Ok(_) => Ok(Step::Allowed),
             Err(refusal) if matches!(refusal.kind, Kind::Unavailable | Kind::Throttled) => Err(refusal.clone()),
             Err(refusal) => {
                 let (reason, message) = (refusal.kind.to_string(), refusal.message.clone());
                 self.problems.push(Problem { severity, reason, message });
-                Ok(Tried::Refused)
+                Ok(Step::Refused)
             }
         }
     }
