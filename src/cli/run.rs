@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use anyhow::{Context as _, Result, anyhow, bail};
 use kube::Client;
 use tokio::{sync::watch as channel, task::JoinSet};
-use tracing_subscriber::{EnvFilter, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _};
+use tracing_subscriber::{EnvFilter, filter::ParseError, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _};
 
 use super::{
     CommandResult, Outcome,
@@ -197,14 +197,22 @@ pub(super) fn load(flags: &SettingsFile, text: &str) -> Result<DaemonSettings, S
         .or_else(|| environment::variable(HYPERSHIFT_KEY_VAULT_USER));
     let settings = DaemonSettings::new(settings)
         .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
-    match settings.log_level.parse::<EnvFilter>() {
+    match filter(&settings.log_level) {
         Ok(_) => Ok(settings),
         Err(error) => Err(format!("logLevel {:?} is no level such as info or debug: {error}", settings.log_level)),
     }
 }
 
+/// The SDK of Azure tells of every request; what comes of one is told by us.
+fn filter(level: &str) -> Result<EnvFilter, ParseError> {
+    const QUIET: [&str; 3] = ["azure_core", "azure_identity", "typespec_client_core"];
+    let is_named = |target: &&str| level.contains(*target);
+    let quiet = QUIET.iter().filter(|target| !is_named(target)).map(|target| format!(",{target}=error"));
+    EnvFilter::try_new(format!("{level}{}", quiet.collect::<String>()))
+}
+
 fn start_logging(level: &str) -> Result<LogLevel> {
-    let (filter, handle) = reload::Layer::new(EnvFilter::try_new(level)?);
+    let (filter, handle) = reload::Layer::new(filter(level)?);
     let json = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
@@ -217,7 +225,7 @@ fn start_logging(level: &str) -> Result<LogLevel> {
 fn tell_reload(reloaded: &Reloaded, settings: &DaemonSettings, level: &LogLevel) {
     match reloaded {
         Reloaded::Taken => {
-            if let Ok(filter) = settings.log_level.parse::<EnvFilter>()
+            if let Ok(filter) = filter(&settings.log_level)
                 && let Err(error) = level.reload(filter)
             {
                 tracing::warn!(%error, "the log level was not changed");
