@@ -19,7 +19,7 @@ pub struct Eviction {
     pub uid: Box<str>,
 }
 
-/// Pods of one control plane that may begin within an hour, whoever makes them do so.
+/// Pods of one control plane that may begin with a version within an hour, whoever makes them do so.
 pub const BUDGET: usize = 6;
 /// How long a pod is watched after its beginning before another one has its turn.
 const SETTLING: SignedDuration = SignedDuration::from_mins(2);
@@ -38,7 +38,7 @@ const HOUR: SignedDuration = SignedDuration::from_hours(1);
 pub fn next(observed: &Observed, credentials: &Credentials, now: Timestamp) -> Option<Eviction> {
     let is_busy = credentials.trouble.is_some()
         || observed.pods.iter().any(|pod| is_moving(pod, now))
-        || begun_within_an_hour(observed, now) >= BUDGET;
+        || begun_within_an_hour(observed, credentials, now) >= BUDGET;
     if is_busy {
         return None;
     }
@@ -57,8 +57,10 @@ fn is_younger(pod: &Pod, than: SignedDuration, now: Timestamp) -> bool {
     pod.created.is_none_or(|created| now.duration_since(created) < than)
 }
 
-fn begun_within_an_hour(observed: &Observed, now: Timestamp) -> usize {
-    observed.pods.iter().filter(|pod| is_younger(pod, HOUR, now)).count()
+fn begun_within_an_hour(observed: &Observed, credentials: &Credentials, now: Timestamp) -> usize {
+    let has_the_version = |pod: &Pod, id: &Id| credentials.verified.get(id).is_some_and(|known| !is_older(pod, known));
+    let begun = |pod: &&Pod| is_younger(pod, HOUR, now) && pod.mounts.iter().any(|id| has_the_version(pod, id));
+    observed.pods.iter().filter(begun).count()
 }
 
 fn may_go(component: Id, pod: &Pod, observed: &Observed, credentials: &Credentials, now: Timestamp) -> bool {
@@ -180,9 +182,10 @@ mod tests {
 
     #[test]
     fn nothing_is_restarted_with_a_credential_that_is_not_known_to_be_good() {
-        let tweaks: [fn(&mut Verification); 4] = [
+        let tweaks: [fn(&mut Verification); 5] = [
             |known| known.standing = Standing::Failed { message: "ended".into() },
             |known| known.standing = Standing::Unknown,
+            |known| known.standing = Standing::PassedBefore,
             |known| known.not_after = ago(SignedDuration::ZERO),
             |known| known.created = None,
         ];
@@ -220,7 +223,8 @@ mod tests {
     #[test]
     fn an_hour_has_its_budget_whoever_spends_it() {
         let mut world = World::late();
-        let young = Pod { created: ago(HOUR - SignedDuration::from_secs(1)), ready: true, ..Pod::default() };
+        let created = ago(HOUR - SignedDuration::from_secs(1));
+        let young = Pod { created, ready: true, mounts: vec![world.ids[1]], ..Pod::default() };
         world.observed.pods.extend(std::iter::repeat_n(young, BUDGET));
         assert_eq!(world.next(), None);
         world.observed.pods.pop();

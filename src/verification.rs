@@ -62,15 +62,18 @@ impl Verification {
         [self.not_after, self.vault.expires].into_iter().flatten().min()
     }
 
-    /// What is known now, over what was known before: a check that is yet to come leaves the outcome of the last one.
+    /// What is known now, over what was known before: the outcome of a check counts for its version until there is another,
+    /// and one that has passed speaks for its successor until that has been looked at.
     #[must_use]
     pub fn over(now: Option<&Self>, before: Option<Self>) -> Option<Self> {
         match (now, before) {
             (None, before) => before,
-            (Some(now), None) => Some(now.clone()),
-            (Some(now), Some(_)) if now.standing != Standing::Unknown => Some(now.clone()),
-            (Some(now), Some(before)) if now.version.is_none() => Some(Self { vault: now.vault, ..before }),
-            (Some(now), Some(before)) => Some(Self { standing: before.standing, ..now.clone() }),
+            (Some(now), Some(before)) if now.standing == Standing::Unknown => Some(match &now.version {
+                None => Self { vault: now.vault, ..before },
+                Some(_) if now.version == before.version => Self { standing: before.standing, ..now.clone() },
+                Some(_) => Self { standing: before.standing.of_a_successor(), ..now.clone() },
+            }),
+            (Some(now), _) => Some(now.clone()),
         }
     }
 }
@@ -81,10 +84,22 @@ pub enum Standing {
     #[default]
     Unknown,
     Passed,
+    /// An earlier version has, and this one is yet to be looked at. Nobody checks this: it is what [`Verification::over`] makes
+    /// of two.
+    PassedBefore,
     /// What is wrong and what to do, without anything secret.
     Failed {
         message: String,
     },
+}
+
+impl Standing {
+    fn of_a_successor(self) -> Self {
+        match self {
+            Self::Passed | Self::PassedBefore => Self::PassedBefore,
+            Self::Unknown | Self::Failed { .. } => Self::Unknown,
+        }
+    }
 }
 
 /// Why a vault does not tell. What was known of its secrets before stays known.
@@ -111,14 +126,24 @@ mod tests {
     }
 
     #[test]
-    fn the_last_check_counts_until_the_next_one() {
+    fn a_check_counts_for_its_version() {
         let passed = of(Standing::Passed, "1");
         let failed = of(Standing::Failed { message: "ended".into() }, "2");
-        let unknown = of(Standing::Unknown, "2");
         assert_eq!(Verification::over(None, None), None);
         assert_eq!(Verification::over(None, Some(passed.clone())), Some(passed.clone()));
-        assert_eq!(Verification::over(Some(&failed), Some(passed.clone())), Some(failed));
-        assert_eq!(Verification::over(Some(&unknown), Some(passed.clone())), Some(of(Standing::Passed, "2")));
+        assert_eq!(Verification::over(Some(&failed), Some(passed.clone())), Some(failed.clone()));
+        assert_eq!(Verification::over(Some(&of(Standing::Unknown, "1")), Some(passed.clone())), Some(passed.clone()));
         assert_eq!(Verification::over(Some(&Verification::default()), Some(passed.clone())), Some(passed));
+        assert_eq!(Verification::over(Some(&of(Standing::Unknown, "2")), Some(failed.clone())), Some(failed));
+    }
+
+    #[test]
+    fn what_has_passed_speaks_for_its_successors_until_they_are_looked_at() {
+        let unknown = |version| of(Standing::Unknown, version);
+        let second = Verification::over(Some(&unknown("2")), Some(of(Standing::Passed, "1")));
+        assert_eq!(second, Some(of(Standing::PassedBefore, "2")));
+        assert_eq!(Verification::over(Some(&unknown("3")), second), Some(of(Standing::PassedBefore, "3")));
+        let failed = of(Standing::Failed { message: "ended".into() }, "1");
+        assert_eq!(Verification::over(Some(&unknown("2")), Some(failed)), Some(unknown("2")));
     }
 }

@@ -93,7 +93,8 @@ pub struct CredentialStatus {
     /// When the vault got that version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<Time>,
-    /// `Passed` or `Failed`; empty while its content has not been looked at.
+    /// `Passed`, `Failed`, or `PassedBefore` where an earlier version has passed and this one is yet to be looked at; empty while
+    /// nothing has been.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub check: String,
     /// What is wrong with it, and what to do.

@@ -26,6 +26,7 @@ use crate::{
 
 /// Between two evictions of one control plane: by then the watches have shown the first, and what comes of it.
 const BETWEEN_EVICTIONS: Duration = Duration::from_secs(60);
+
 /// What is remembered of the restarts of a control plane; all else is read off its pods.
 #[derive(Debug, Default)]
 pub(super) struct Restarts {

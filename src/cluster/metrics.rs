@@ -171,8 +171,12 @@ fn of_credentials(gathered: &Gathered, registry: &mut Registry) {
         let is_stale = component.mounts.iter().any(|mount| mount.version != credential.version);
         let age = seconds(&credential.created).map(|created| gathered.now.as_second().saturating_sub(created).max(0));
         set(&stale, age.map(|age| if is_stale { age } else { 0 }));
-        let is_checked = !credential.check.is_empty();
-        set(&verified, is_checked.then(|| i64::from(credential.check == "Passed")));
+        let passed = match credential.check.as_str() {
+            "Passed" => Some(1),
+            "Failed" => Some(0),
+            _ => None,
+        };
+        set(&verified, passed);
     }
     let ends = "When the vault's version of a credential ends, in seconds since 1970";
     registry.register("credential_not_after_seconds", ends, not_after);

@@ -38,7 +38,7 @@ impl Pass<'_> {
         let verified = self.observed.verified.get(&component).unwrap_or(&unknown);
         match &verified.standing {
             Standing::Failed { message } => Some((Reason::CredentialFailed, message.clone())),
-            Standing::Passed => None,
+            Standing::Passed | Standing::PassedBefore => None,
             // That there is a version is all that is wanted of it.
             Standing::Unknown if check == CredentialCheck::Metadata && verified.version.is_some() => None,
             Standing::Unknown => {

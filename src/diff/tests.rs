@@ -545,6 +545,13 @@ fn what_is_wired_stays_wired_whatever_becomes_of_its_credential() {
     }
 }
 
+#[test]
+fn what_has_passed_before_may_be_wired_while_its_successor_is_looked_at() {
+    let mut world = World::classes_and_workloads();
+    checked(&mut world, CredentialCheck::Content, &Standing::PassedBefore);
+    assert_eq!(world.settle(), 11);
+}
+
 /// The pods keep what works: a failed credential reaches none, not by a new name either.
 #[test]
 fn a_renamed_secret_reaches_the_pods_when_it_has_passed() {

@@ -120,6 +120,7 @@ pub(super) fn credential(known: &Verification) -> Option<CredentialStatus> {
     let (check, message) = match &known.standing {
         Standing::Unknown => ("", ""),
         Standing::Passed => (PASSED, ""),
+        Standing::PassedBefore => (PASSED_BEFORE, ""),
         Standing::Failed { message } => (FAILED, message.as_str()),
     };
     Some(CredentialStatus {
@@ -134,6 +135,7 @@ pub(super) fn credential(known: &Verification) -> Option<CredentialStatus> {
 }
 
 const PASSED: &str = "Passed";
+const PASSED_BEFORE: &str = "PassedBefore";
 const FAILED: &str = "Failed";
 
 /// What a status says of the credential of an identity: what was known before a restart is known after it.
@@ -147,6 +149,7 @@ pub fn remembered(status: &ControlPlaneIdentityStatus, identity: &Identity) -> O
     let credential = status.components.iter().find(is_same)?.credential.as_ref()?;
     let standing = match credential.check.as_str() {
         PASSED => Standing::Passed,
+        PASSED_BEFORE => Standing::PassedBefore,
         FAILED => Standing::Failed { message: credential.message.clone() },
         _ => Standing::Unknown,
     };

@@ -140,7 +140,7 @@ async fn status_shows_a_line_a_hosted_cluster_and_with_a_name_everything() {
     assert_eq!(code, 0);
     assert_eq!(
         of_ingress.split_whitespace().collect::<Vec<_>>(),
-        ["ingress", "no", "0", "0", "-", "WaitingForWorkload"],
+        ["ingress", "no", "0", "0", "-", "-", "-", "WaitingForWorkload"],
         "{out}"
     );
     assert!(out.contains(&format!("control plane namespace {}\n", stage.plane("prod"))), "{out}");
