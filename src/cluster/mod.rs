@@ -5,6 +5,7 @@ pub mod apply;
 pub mod client;
 pub mod daemon;
 mod failpoint;
+pub mod fitness;
 pub mod lease;
 pub mod metrics;
 pub mod preview;

@@ -1,5 +1,7 @@
 //! `hcp-identity check`: one file a thing that can be checked.
 
+#[cfg(feature = "cluster")]
+mod cluster;
 mod credential;
 
 use super::CommandResult;
@@ -14,10 +16,14 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum What {
     Credential(credential::Args),
+    #[cfg(feature = "cluster")]
+    Cluster(Box<cluster::Args>),
 }
 
 pub(super) fn run(args: &Args) -> CommandResult {
     match &args.what {
         What::Credential(args) => credential::run(args),
+        #[cfg(feature = "cluster")]
+        What::Cluster(args) => cluster::run(args),
     }
 }
