@@ -29,4 +29,6 @@ pub mod status;
 #[cfg(test)]
 mod testing;
 pub mod validate;
+#[cfg(feature = "vault")]
+pub mod vault;
 pub mod verification;

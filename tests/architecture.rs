@@ -42,7 +42,7 @@ fn production_code(file: &Path) -> String {
 }
 
 /// Each module and what it may use of the others: arrows go one way.
-const ARROWS: [(&str, &[&str]); 22] = [
+const ARROWS: [(&str, &[&str]); 25] = [
     ("finding", &[]),
     ("names", &[]),
     ("component", &["finding"]),
@@ -52,6 +52,9 @@ const ARROWS: [(&str, &[&str]); 22] = [
     ("credential", &["finding", "names"]),
     ("explain", &["names"]),
     ("verification", &["credential"]),
+    ("assertion", &["credential"]),
+    ("mounted", &["assertion", "credential"]),
+    ("vault", &["assertion", "credential", "explain", "finding", "names", "verification"]),
     ("plan", &["component", "finding", "names", "settings"]),
     ("condition", &[]),
     ("ledger", &[]),
@@ -94,6 +97,8 @@ const ARROWS: [(&str, &[&str]); 22] = [
             "settings",
             "status",
             "validate",
+            "vault",
+            "verification",
         ],
     ),
 ];

@@ -32,23 +32,40 @@ const CONVERT: &str = "convert it: openssl pkcs12 -in NEW.pfx -passin pass: -nod
 /// Reads `client_secret`, and says everything that is wrong with it.
 pub(super) fn read(client_secret: &str, problems: &mut Vec<Problem>) -> Bundle {
     let mut found = |problem| problems.push(problem);
-    let Some(bytes) = encoding::base64(client_secret.as_bytes()) else {
-        found(not_base64(client_secret));
-        return Bundle::default();
-    };
-    let mut blocks = pem::blocks(bytes.expose());
-    if blocks.is_empty() {
-        blocks = match pkcs12::blocks(bytes.expose()) {
-            Ok(blocks) => blocks,
-            Err(refusal) => {
-                found(refused(refusal, &bytes));
-                return Bundle::default();
-            }
-        };
+    match blocks(client_secret) {
+        Ok(blocks) => assemble(&blocks, &mut found),
+        Err(problem) => {
+            found(problem);
+            Bundle::default()
+        }
     }
-    let certificates = certificates(&blocks, &mut found);
-    let key = key(&blocks, &mut found);
-    chain(certificates, key, &mut found)
+}
+
+/// The key that signs, as PKCS#8 or PKCS#1; none where there is no certificate of it.
+pub(super) fn signing_key(client_secret: &str) -> Option<(Secret, Vec<Certificate>)> {
+    let blocks = blocks(client_secret).ok()?;
+    let bundle = assemble(&blocks, &mut |_| {});
+    bundle.signer()?;
+    let is_it =
+        |block: &&Block| matches!(read_key(block), Some(PrivateKey::Rsa(key)) if Some(&key) == bundle.key.as_ref());
+    let key = blocks.iter().find(is_it)?.bytes.clone();
+    Some((key, bundle.chain))
+}
+
+fn assemble(blocks: &[Block], found: &mut impl FnMut(Problem)) -> Bundle {
+    let certificates = certificates(blocks, found);
+    let key = key(blocks, found);
+    chain(certificates, key, found)
+}
+
+fn blocks(client_secret: &str) -> Result<Vec<Block>, Problem> {
+    let bytes = encoding::base64(client_secret.as_bytes()).ok_or_else(|| not_base64(client_secret))?;
+    let blocks = pem::blocks(bytes.expose());
+    if blocks.is_empty() {
+        pkcs12::blocks(bytes.expose()).map_err(|refusal| refused(refusal, &bytes))
+    } else {
+        Ok(blocks)
+    }
 }
 
 fn not_base64(client_secret: &str) -> Problem {
@@ -150,15 +167,20 @@ fn certificates(blocks: &[Block], found: &mut impl FnMut(Problem)) -> Vec<Certif
     certificates
 }
 
+const KEYS: [&str; 2] = ["PRIVATE KEY", "RSA PRIVATE KEY"];
+
+fn read_key(block: &Block) -> Option<PrivateKey> {
+    match block.label.as_str() {
+        "PRIVATE KEY" => private_key::read(block.bytes.expose()),
+        "RSA PRIVATE KEY" if !block.encrypted => private_key::pkcs1(block.bytes.expose()).map(PrivateKey::Rsa),
+        _ => None,
+    }
+}
+
 fn key(blocks: &[Block], found: &mut impl FnMut(Problem)) -> Option<RsaPublic> {
     let mut keys = Vec::new();
-    for block in blocks {
-        keys.push(match block.label.as_str() {
-            "PRIVATE KEY" => private_key::read(block.bytes.expose()),
-            "RSA PRIVATE KEY" if block.encrypted => None,
-            "RSA PRIVATE KEY" => private_key::pkcs1(block.bytes.expose()).map(PrivateKey::Rsa),
-            _ => continue,
-        });
+    for block in blocks.iter().filter(|block| KEYS.contains(&block.label.as_str())) {
+        keys.push(read_key(block));
     }
     let mut error =
         |reason, message: String, remedy: &str| found(Problem::error(reason, ClientSecret, message, remedy));

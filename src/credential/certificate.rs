@@ -11,6 +11,8 @@ use super::{
 
 /// What is read of a certificate. All of it is public.
 pub(super) struct Certificate {
+    /// The whole of it, DER.
+    pub(super) der: Vec<u8>,
     pub(super) subject: Vec<u8>,
     pub(super) issuer: Vec<u8>,
     pub(super) common_name: Option<String>,
@@ -55,6 +57,7 @@ impl Certificate {
         }
         whole.bit_string()?;
         sound.then(|| Self {
+            der: bytes.to_vec(),
             subject: subject.whole.to_vec(),
             issuer: issuer.whole.to_vec(),
             common_name,

@@ -17,6 +17,7 @@ mod pkcs12;
 mod private_key;
 mod problem;
 mod secret;
+mod sign_in;
 
 pub use document::Field;
 pub use encoding::decode;
@@ -24,3 +25,4 @@ pub use hcp_identity_api::hosted_cluster::ObjectEncoding;
 pub use judge::{CertificateFacts, Expectation, Facts, VaultDates, Verdict, judge};
 pub use problem::{Consumer, Problem, Reason};
 pub use secret::Secret;
+pub use sign_in::SignIn;

@@ -10,8 +10,10 @@ use jiff::Timestamp;
 
 use crate::{
     cli::{CommandResult, Outcome, environment, input, report},
-    credential::{Expectation, Facts, ObjectEncoding, Verdict, judge},
+    credential::{Facts, Verdict, judge},
 };
+
+use super::expected::{Expected, OutputFormat};
 
 /// Check a credential as the component that signs in with it will read it.
 ///
@@ -28,25 +30,8 @@ pub(super) struct Args {
     /// The credential, or - for standard input.
     file: PathBuf,
 
-    /// How the value is encoded: the objectEncoding of the HostedCluster.
-    #[arg(long, value_name = "ENCODING", value_enum, default_value_t = Encoding::Utf8)]
-    object_encoding: Encoding,
-
-    /// The cloud it should sign in to, as spec.platform.azure.cloud names it.
-    #[arg(long, value_name = "CLOUD", value_parser = CLOUDS)]
-    cloud: Option<String>,
-
-    /// The client id that the HostedCluster names. Another one is a warning.
-    #[arg(long, value_name = "ID")]
-    client_id: Option<String>,
-
-    /// Make another client id an error.
-    #[arg(long, requires = "client_id")]
-    strict_client_id: bool,
-
-    /// The tenant that it should sign in to.
-    #[arg(long, value_name = "ID")]
-    tenant_id: Option<String>,
+    #[command(flatten)]
+    expected: Expected,
 
     /// Judge as of this time instead of now (RFC 3339).
     #[arg(long, value_name = "TIME")]
@@ -57,44 +42,10 @@ pub(super) struct Args {
     output: OutputFormat,
 }
 
-const CLOUDS: [&str; 6] = [
-    "AzurePublicCloud",
-    "AzureUSGovernmentCloud",
-    "AzureChinaCloud",
-    "AzureGermanCloud",
-    "AzureStackCloud",
-    "AzureBleuCloud",
-];
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
-enum Encoding {
-    #[value(name = "utf-8")]
-    Utf8,
-    Hex,
-    Base64,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
-enum OutputFormat {
-    Text,
-    Json,
-}
-
 pub(super) fn run(args: &Args) -> CommandResult {
     let value = input::read_secret(&args.file)?;
-    let encoding = match args.object_encoding {
-        Encoding::Utf8 => ObjectEncoding::Utf8,
-        Encoding::Hex => ObjectEncoding::Hex,
-        Encoding::Base64 => ObjectEncoding::Base64,
-    };
-    let expected = Expectation {
-        client_id: args.client_id.clone(),
-        strict_client_id: args.strict_client_id,
-        tenant_id: args.tenant_id.clone(),
-        cloud: args.cloud.clone(),
-        ..Expectation::default()
-    };
-    let verdict = judge(&value, encoding, &expected, args.at.unwrap_or_else(environment::now));
+    let now = args.at.unwrap_or_else(environment::now);
+    let verdict = judge(&value, args.expected.encoding(), &args.expected.expectation(), now);
     print(&verdict, args.output)?;
     Ok(if verdict.is_valid() { Outcome::Done } else { Outcome::Findings })
 }
@@ -111,7 +62,7 @@ fn print(verdict: &Verdict, form: OutputFormat) -> Result<()> {
     flushed.or_else(report::unless_reader_left).map_err(|error| anyhow!("cannot write standard output: {error}"))
 }
 
-fn text(out: &mut impl Write, verdict: &Verdict) -> io::Result<()> {
+pub(super) fn text(out: &mut impl Write, verdict: &Verdict) -> io::Result<()> {
     for problem in &verdict.problems {
         let style = report::style(problem.severity);
         let line = problem.to_string();

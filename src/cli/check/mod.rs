@@ -3,6 +3,9 @@
 #[cfg(feature = "cluster")]
 mod cluster;
 mod credential;
+mod expected;
+#[cfg(feature = "vault")]
+mod vault;
 
 use super::CommandResult;
 
@@ -18,6 +21,8 @@ enum What {
     Credential(credential::Args),
     #[cfg(feature = "cluster")]
     Cluster(Box<cluster::Args>),
+    #[cfg(feature = "vault")]
+    Vault(vault::Args),
 }
 
 pub(super) fn run(args: &Args) -> CommandResult {
@@ -25,5 +30,7 @@ pub(super) fn run(args: &Args) -> CommandResult {
         What::Credential(args) => credential::run(args),
         #[cfg(feature = "cluster")]
         What::Cluster(args) => cluster::run(args),
+        #[cfg(feature = "vault")]
+        What::Vault(args) => vault::run(args),
     }
 }

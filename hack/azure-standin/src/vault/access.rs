@@ -37,6 +37,8 @@ pub struct Permission {
 pub enum Role {
     /// Key Vault Reader: everything but values.
     Reader,
+    /// None of Azure's: a custom role, or an access policy, of get alone.
+    SecretsGetter,
     /// Key Vault Secrets User: values as well.
     SecretsUser,
     /// Key Vault Secrets Officer: everything.
@@ -47,7 +49,8 @@ impl Role {
     fn may(self, operation: Operation) -> bool {
         match self {
             Self::Reader => matches!(operation, Operation::ListSecrets | Operation::ListSecretVersions),
-            Self::SecretsUser => Self::Reader.may(operation) || operation == Operation::GetSecret,
+            Self::SecretsGetter => operation == Operation::GetSecret,
+            Self::SecretsUser => Self::Reader.may(operation) || Self::SecretsGetter.may(operation),
             Self::SecretsOfficer => true,
         }
     }

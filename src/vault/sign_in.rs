@@ -1,0 +1,121 @@
+//! Signs in as the consumer does: a client assertion, PS256, with the chain of the certificate, to the credential's own
+//! authority.
+
+use aws_lc_rs::{
+    digest,
+    rand::{self, SystemRandom},
+    signature::{RSA_PSS_SHA256, RsaKeyPair},
+};
+use base64::{
+    Engine as _,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
+use jiff::Timestamp;
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::{
+    access::Azure,
+    cloud,
+    refusal::{Kind, Refusal, chain},
+};
+use crate::credential::SignIn;
+
+const LIFETIME_SECONDS: i64 = 600;
+
+impl Azure {
+    /// Whether Entra gives a token for this credential. The token is not looked at.
+    ///
+    /// # Errors
+    /// [`Kind::SignInRefused`] if Entra does not; another kind if it did not answer.
+    pub async fn sign_in(&self, credential: &SignIn, cloud: &str, now: Timestamp) -> Result<(), Refusal> {
+        let SignIn { client_id, tenant_id, endpoint, .. } = credential;
+        let subject = format!("cannot sign in as client {client_id} to tenant {tenant_id}");
+        let refused = |text: &str| Refusal::new(Kind::SignInRefused, &subject, text);
+        if !credential.endpoint_is_known && self.access.authority.as_deref() != Some(endpoint.as_str()) {
+            return Err(refused(
+                "its authentication_endpoint is no host of Entra that is known here, and is not asked; set \
+                 AZURE_AUTHORITY_HOST where it is one",
+            ));
+        }
+        let scope = cloud::scope(cloud, self.access.resource_manager.as_deref());
+        let scope = scope.ok_or_else(|| refused("the cloud is not known; set HCP_IDENTITY_RESOURCE_MANAGER"))?;
+        let url = format!("{endpoint}/{tenant_id}/oauth2/v2.0/token");
+        let assertion = assertion(credential, &url, now).ok_or_else(|| refused("its key cannot sign"))?;
+        let form = [
+            ("client_assertion", assertion.as_str()),
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+            ("client_id", client_id),
+            ("grant_type", "client_credentials"),
+            ("scope", &scope),
+        ];
+        let unanswered = |error: reqwest::Error| Refusal::new(Kind::Unavailable, &subject, &chain(&error));
+        let answer = self.http.post(&url).form(&form).send().await.map_err(unanswered)?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        let retry_after = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
+        let body = answer.text().await.map_err(unanswered)?;
+        Err(Refusal {
+            retry_after: retry_after.map(std::time::Duration::from_secs),
+            ..Refusal::new(kind(status.as_u16(), &body), &subject, &description(&body))
+        })
+    }
+}
+
+/// Only what Entra says of the credential counts as a refusal of it.
+fn kind(status: u16, body: &str) -> Kind {
+    match status {
+        429 => Kind::Throttled,
+        400 | 401 if body.contains("AADSTS") && !body.contains("AADSTS90033") => Kind::SignInRefused,
+        _ => Kind::Unavailable,
+    }
+}
+
+fn description(body: &str) -> String {
+    let json: Option<serde_json::Value> = serde_json::from_str(body).ok();
+    let description = json.as_ref().and_then(|json| json.get("error_description")?.as_str());
+    description.unwrap_or("its authority answered with something else than Entra").to_owned()
+}
+
+/// None where the key is none that signs.
+fn assertion(credential: &SignIn, audience: &str, now: Timestamp) -> Option<Zeroizing<String>> {
+    let key = credential.key.expose();
+    let key = RsaKeyPair::from_pkcs8(key).or_else(|_| RsaKeyPair::from_der(key)).ok()?;
+    let leaf = digest::digest(&digest::SHA256, credential.chain.first()?);
+    let chain: Vec<_> = credential.chain.iter().map(|certificate| BASE64_STANDARD.encode(certificate)).collect();
+    let header = json!({"alg": "PS256", "typ": "JWT", "x5t#S256": BASE64_URL_SAFE_NO_PAD.encode(leaf), "x5c": chain});
+    let mut id = [0; 16];
+    rand::fill(&mut id).ok()?;
+    let seconds = now.as_second();
+    let claims = json!({
+        "aud": audience,
+        "iss": credential.client_id,
+        "sub": credential.client_id,
+        "jti": BASE64_URL_SAFE_NO_PAD.encode(id),
+        "nbf": seconds,
+        "exp": seconds + LIFETIME_SECONDS,
+    });
+    let part = |value: &serde_json::Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
+    let signed = format!("{}.{}", part(&header), part(&claims));
+    let mut signature = vec![0; key.public_modulus_len()];
+    key.sign(&RSA_PSS_SHA256, &SystemRandom::new(), signed.as_bytes(), &mut signature).ok()?;
+    Some(Zeroizing::new(format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_entra_says_of_the_credential_is_a_refusal_of_it() {
+        let refused = "{\"error_description\":\"AADSTS700027: no such key\"}";
+        assert_eq!(kind(401, refused), Kind::SignInRefused);
+        assert_eq!(kind(400, "{\"error_description\":\"AADSTS90033: A transient error\"}"), Kind::Unavailable);
+        assert_eq!(kind(401, "proxy authentication"), Kind::Unavailable);
+        assert_eq!(kind(500, refused), Kind::Unavailable);
+        assert_eq!(kind(429, refused), Kind::Throttled);
+        assert_eq!(description(refused), "AADSTS700027: no such key");
+    }
+}
