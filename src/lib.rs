@@ -4,6 +4,8 @@
 //! `status` → `cluster` → `cli`. Without default features nothing here can reach a network, and `cargo xtask purity` proves
 //! it from the dependency graph; `cluster` is the only Kubernetes client.
 
+#[cfg(any(feature = "mounted", feature = "vault"))]
+mod assertion;
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "cluster")]
@@ -18,6 +20,8 @@ pub mod finding;
 pub mod input;
 pub mod ledger;
 pub mod manifest;
+#[cfg(feature = "mounted")]
+pub mod mounted;
 pub mod names;
 pub mod namespaces;
 pub mod observed;
