@@ -4,6 +4,8 @@
 //! `status` → `cluster` → `cli`. Without default features nothing here can reach a network, and `cargo xtask purity` proves
 //! it from the dependency graph; `cluster` is the only Kubernetes client, `vault` the only one of Azure.
 
+#[cfg(any(feature = "mounted", feature = "vault"))]
+mod assertion;
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "cluster")]
@@ -19,6 +21,8 @@ pub mod freshness;
 pub mod input;
 pub mod ledger;
 pub mod manifest;
+#[cfg(feature = "mounted")]
+pub mod mounted;
 pub mod names;
 pub mod namespaces;
 pub mod observed;

@@ -5,7 +5,9 @@ use std::{path::PathBuf, sync::Arc};
 use anyhow::{Context as _, Result, anyhow, bail};
 use kube::Client;
 use tokio::{sync::watch as channel, task::JoinSet};
-use tracing_subscriber::{EnvFilter, filter::ParseError, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _};
+use tracing_subscriber::{
+    EnvFilter, filter::ParseError, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
+};
 
 use super::{
     CommandResult, Outcome,

@@ -1,4 +1,5 @@
-//! Every access to the Kubernetes API that this program makes: the one table that its calls name and its RBAC is made of.
+//! Every access to the Kubernetes API that the daemon makes: the one table that its calls name and its RBAC is made of. What
+//! a person asks with `check cluster` is none of the daemon's: see `fitness`.
 
 use strum::Display;
 

@@ -81,11 +81,11 @@ fn registry() -> Registry {
 }
 
 impl Metrics {
-    pub(super) fn request(&self, method: &Method, code: u16) {
+    pub fn request(&self, method: &Method, code: u16) {
         self.requests.get_or_create(&vec![("method", method.to_string()), ("code", code.to_string())]).inc();
     }
 
-    pub(super) fn write(&self, verb: &'static str, kind: &str, outcome: &'static str) {
+    pub fn write(&self, verb: &'static str, kind: &str, outcome: &'static str) {
         let labels = vec![("verb", verb.to_owned()), ("kind", kind.to_owned()), ("outcome", outcome.to_owned())];
         self.writes.get_or_create(&labels).inc();
     }

@@ -6,6 +6,7 @@ pub mod client;
 mod credentials;
 pub mod daemon;
 mod failpoint;
+pub mod fitness;
 pub mod lease;
 pub mod metrics;
 pub mod preview;

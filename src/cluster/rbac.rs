@@ -27,17 +27,21 @@ pub fn manifests() -> io::Result<Vec<Manifest>> {
 }
 
 fn manifest(role: Role) -> io::Result<Manifest> {
-    let path = match role {
-        Role::Observe | Role::Leader => format!("base/rbac/{role}.yaml"),
-        Role::Enforce | Role::PatchWorkloads | Role::Capz | Role::RestartPods => format!("components/{role}/rbac.yaml"),
-    };
     let mut yaml = b"# Made of the table in src/cluster/access.rs by `cargo xtask gen`.\n".to_vec();
     let mut writer = Writer::new(&mut yaml, Format::Yaml);
     writer.write(&rules(role))?;
     writer.write(&binding(role))?;
     writer.finish()?;
     let yaml = String::from_utf8(yaml).map_err(io::Error::other)?;
-    Ok(Manifest { role, path, yaml })
+    Ok(Manifest { role, path: path(role), yaml })
+}
+
+/// Where the role stands below `manifests/`.
+pub(super) fn path(role: Role) -> String {
+    match role {
+        Role::Observe | Role::Leader => format!("base/rbac/{role}.yaml"),
+        Role::Enforce | Role::PatchWorkloads | Role::Capz | Role::RestartPods => format!("components/{role}/rbac.yaml"),
+    }
 }
 
 fn rules(role: Role) -> Value {

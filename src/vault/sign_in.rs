@@ -1,27 +1,14 @@
 //! Signs in as the consumer does: a client assertion, PS256, with the chain of the certificate, to the credential's own
 //! authority.
 
-use aws_lc_rs::{
-    digest,
-    rand::{self, SystemRandom},
-    signature::{RSA_PSS_SHA256, RsaKeyPair},
-};
-use base64::{
-    Engine as _,
-    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
-};
 use jiff::Timestamp;
-use serde_json::json;
-use zeroize::Zeroizing;
 
 use super::{
     access::Azure,
     cloud,
     refusal::{Kind, Refusal, chain},
 };
-use crate::{credential::SignIn, names::is_uuid};
-
-const LIFETIME_SECONDS: i64 = 600;
+use crate::{assertion::assertion, credential::SignIn, names::is_uuid};
 
 impl Azure {
     /// Whether Entra gives a token for this credential. The token is not looked at.
@@ -83,31 +70,6 @@ fn description(body: &str) -> String {
     let json: Option<serde_json::Value> = serde_json::from_str(body).ok();
     let description = json.as_ref().and_then(|json| json.get("error_description")?.as_str());
     description.unwrap_or("its authority answered with something else than Entra").to_owned()
-}
-
-/// None where the key is none that signs.
-fn assertion(credential: &SignIn, audience: &str, now: Timestamp) -> Option<Zeroizing<String>> {
-    let key = credential.key.expose();
-    let key = RsaKeyPair::from_pkcs8(key).or_else(|_| RsaKeyPair::from_der(key)).ok()?;
-    let leaf = digest::digest(&digest::SHA256, credential.chain.first()?);
-    let chain: Vec<_> = credential.chain.iter().map(|certificate| BASE64_STANDARD.encode(certificate)).collect();
-    let header = json!({"alg": "PS256", "typ": "JWT", "x5t#S256": BASE64_URL_SAFE_NO_PAD.encode(leaf), "x5c": chain});
-    let mut id = [0; 16];
-    rand::fill(&mut id).ok()?;
-    let seconds = now.as_second();
-    let claims = json!({
-        "aud": audience,
-        "iss": credential.client_id,
-        "sub": credential.client_id,
-        "jti": BASE64_URL_SAFE_NO_PAD.encode(id),
-        "nbf": seconds,
-        "exp": seconds + LIFETIME_SECONDS,
-    });
-    let part = |value: &serde_json::Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
-    let signed = format!("{}.{}", part(&header), part(&claims));
-    let mut signature = vec![0; key.public_modulus_len()];
-    key.sign(&RSA_PSS_SHA256, &SystemRandom::new(), signed.as_bytes(), &mut signature).ok()?;
-    Some(Zeroizing::new(format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))))
 }
 
 #[cfg(test)]

@@ -35,15 +35,15 @@ const NAMED: [&str; 9] = [
 const CANARY: &str = "PRIVATE KEY";
 
 /// A stage with a vault that the daemon may read.
-pub struct World {
-    pub stage: Stage,
+pub(super) struct World {
+    pub(super) stage: Stage,
     standin: Standin,
     vault: String,
     certificate: ClientCertificate,
 }
 
 impl World {
-    pub async fn new(name: &str) -> Self {
+    pub(super) async fn new(name: &str) -> Self {
         let stage = Stage::new(name).await;
         let standin = Standin::start(Settings::default()).await.expect("a stand-in");
         let cluster = stage.hosted_cluster("prod", |_| {});
@@ -61,7 +61,7 @@ impl World {
         Self { stage, standin, vault, certificate }
     }
 
-    pub async fn daemon(&self, arguments: &[&str]) -> Daemon {
+    pub(super) async fn daemon(&self, arguments: &[&str]) -> Daemon {
         let file = self.stage.file("ca.pem");
         fs::write(&file, &self.standin.about().ca_pem).expect("a CA");
         let proxy = format!("http://{}", self.standin.about().proxy);
@@ -113,7 +113,7 @@ impl World {
     }
 
     /// Good ones, of this version; that of ingress is newer.
-    pub fn store_versions(&self, version: &str, of_ingress: &str) {
+    pub(super) fn store_versions(&self, version: &str, of_ingress: &str) {
         for (index, secret) in NAMED.iter().enumerate() {
             let version = if *secret == "ingress" { of_ingress } else { version };
             self.store_version(secret, &self.credential(index + 1).to_string(), Some(version));

@@ -29,8 +29,13 @@ pub struct OwnCluster(PathBuf);
 
 impl OwnCluster {
     pub fn start(name: &str) -> Self {
+        Self::start_with(name, &[])
+    }
+
+    /// With more arguments of hack/cluster, such as nodes.
+    pub fn start_with(name: &str, arguments: &[&str]) -> Self {
         let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        succeeds(hack_cluster().arg("up").arg(&folder), "");
+        succeeds(hack_cluster().arg("up").arg(&folder).args(arguments), "");
         OWN.set(folder.join("kubeconfig")).expect("one cluster a test binary");
         Self(folder)
     }

@@ -1,5 +1,7 @@
 //! `hcp-identity check`: one file a thing that can be checked.
 
+#[cfg(feature = "cluster")]
+mod cluster;
 mod credential;
 mod expected;
 #[cfg(feature = "vault")]
@@ -17,6 +19,8 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum What {
     Credential(credential::Args),
+    #[cfg(feature = "cluster")]
+    Cluster(Box<cluster::Args>),
     #[cfg(feature = "vault")]
     Vault(vault::Args),
 }
@@ -24,6 +28,8 @@ enum What {
 pub(super) fn run(args: &Args) -> CommandResult {
     match &args.what {
         What::Credential(args) => credential::run(args),
+        #[cfg(feature = "cluster")]
+        What::Cluster(args) => cluster::run(args),
         #[cfg(feature = "vault")]
         What::Vault(args) => vault::run(args),
     }

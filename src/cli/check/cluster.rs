@@ -1,0 +1,118 @@
+//! `hcp-identity check cluster`.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use anstyle::{AnsiColor, Style};
+use anyhow::{Result, anyhow};
+
+use crate::{
+    cli::{
+        CommandResult, Outcome, cluster_command::with_client, environment, input, report, run::load,
+        settings_flags::SettingsFlags, target::TargetArgs,
+    },
+    cluster::fitness::{Check, Examination, Lease, Verdict, examine},
+};
+
+/// Check whether a management cluster is fit for hcp-identity.
+///
+/// Looks at the API server's version and clock, the kinds that it serves, what whoever asks may do of what the daemon does with these
+/// settings, and at the Secrets Store CSI driver and its Azure provider on every node. Nothing is written. It reads more than the
+/// daemon may; what whoever asks may not read is skipped.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hcp-identity check cluster
+  hcp-identity check cluster --settings settings.yaml --as system:serviceaccount:hcp-identity:hcp-identity   # may the daemon?
+  hcp-identity check cluster -o json | jq '.checks[] | select(.verdict == \"error\")'")]
+pub(super) struct Args {
+    /// Settings file (YAML), as for run.
+    #[arg(long, value_name = "FILE", env = "HCP_IDENTITY_SETTINGS")]
+    settings: Option<PathBuf>,
+
+    /// Namespace of the Lease.
+    #[arg(long, value_name = "NAMESPACE", default_value = "hcp-identity")]
+    lease_namespace: String,
+
+    /// Name of the Lease.
+    #[arg(long, value_name = "NAME", default_value = "hcp-identity")]
+    lease_name: String,
+
+    /// Output format.
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Text)]
+    output: OutputFormat,
+
+    #[command(flatten)]
+    flags: SettingsFlags,
+
+    #[command(flatten)]
+    target: TargetArgs,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+enum OutputFormat {
+    Text,
+    Json,
+}
+
+pub(super) fn run(args: &Args) -> CommandResult {
+    let text = args.settings.as_deref().map(input::read_small).transpose()?.unwrap_or_default();
+    let settings = load(&args.flags.layer()?, &text).map_err(|why| anyhow!(why))?;
+    let lease = Lease { namespace: &args.lease_namespace, name: &args.lease_name };
+    let examination = with_client(&args.target, async |client| {
+        examine(&client, &settings, lease, environment::now).await.map_err(|why| anyhow!(why))
+    })?;
+    print(&examination, args.output)?;
+    let errors = count(&examination, Verdict::Error);
+    report::note(&format!(
+        "as {}: {}, {}, {} ok, {} skipped",
+        examination.user.escape_debug(),
+        report::counted(errors, "error", "errors"),
+        report::counted(count(&examination, Verdict::Warning), "warning", "warnings"),
+        count(&examination, Verdict::Ok),
+        count(&examination, Verdict::Skipped),
+    ));
+    Ok(if errors == 0 { Outcome::Done } else { Outcome::Findings })
+}
+
+fn count(examination: &Examination, verdict: Verdict) -> usize {
+    examination.checks.iter().filter(|check| check.verdict == verdict).count()
+}
+
+fn print(examination: &Examination, form: OutputFormat) -> Result<()> {
+    let mut out = io::BufWriter::new(anstream::stdout().lock());
+    let written = match form {
+        OutputFormat::Text => examination.checks.iter().try_for_each(|check| line(&mut out, check)),
+        OutputFormat::Json => {
+            serde_json::to_writer_pretty(&mut out, examination).map_err(io::Error::from).and_then(|()| writeln!(out))
+        }
+    };
+    let flushed = written.and_then(|()| out.flush());
+    flushed.or_else(report::unless_reader_left).map_err(|error| anyhow!("cannot write standard output: {error}"))
+}
+
+/// As a finding: severity, reason, what, why, and what to do.
+fn line(out: &mut impl Write, check: &Check) -> io::Result<()> {
+    let Check { check: name, verdict, reason, message, remedy } = check;
+    let style = style(*verdict);
+    // Text of the cluster may not drive the terminal.
+    let message: String =
+        message.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
+    write!(out, "{style}{verdict}{style:#}[{reason}]: {name}: {message}")?;
+    match remedy {
+        Some(remedy) => writeln!(out, "; {remedy}"),
+        None => writeln!(out),
+    }
+}
+
+fn style(verdict: Verdict) -> Style {
+    let colour = match verdict {
+        Verdict::Ok => AnsiColor::Green,
+        Verdict::Warning => AnsiColor::Yellow,
+        Verdict::Error => AnsiColor::Red,
+        Verdict::Skipped => AnsiColor::Cyan,
+    };
+    colour.on_default().bold()
+}

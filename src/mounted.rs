@@ -1,0 +1,252 @@
+//! A credential for Rust programs: a `TokenCredential` over the file that the Secrets Store CSI driver mounts.
+//!
+//! The driver renews a mount by a swap of the link `..data`. A watch on the file sees at most its end, and nothing after it. So the
+//! folder is watched, and what is in the file is compared now and then all the same. Only a credential that judges valid is taken into use.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use azure_core::{
+    cloud::{CloudConfiguration, CustomConfiguration},
+    credentials::{AccessToken, TokenCredential, TokenRequestOptions},
+    http::{ClientMethodOptions, ClientOptions},
+};
+use azure_identity::{ClientAssertion, ClientAssertionCredential, ClientAssertionCredentialOptions};
+use jiff::Timestamp;
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+
+use crate::{
+    assertion::assertion,
+    credential::{Expectation, Facts, ObjectEncoding, Secret, SignIn, judge},
+};
+
+/// Long enough for a writer that is no swap to be done.
+const SETTLE: Duration = Duration::from_millis(20);
+
+/// How a mounted credential is used.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How often the file is looked at without a sign that it has changed.
+    pub backstop: Duration,
+    /// Transport and retries. The cloud is the credential's own.
+    pub client_options: ClientOptions,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { backstop: Duration::from_secs(60), client_options: ClientOptions::default() }
+    }
+}
+
+/// Why a credential cannot be used. Nothing of it is quoted.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum MountError {
+    #[error("cannot read the credential {path}: {why}; see that the pod mounts it")]
+    Unreadable { path: PathBuf, why: String },
+    #[error("the credential {path} is not valid: {problems}")]
+    Invalid { path: PathBuf, problems: String },
+    #[error("the credential {path} cannot sign in: {why}")]
+    Unusable { path: PathBuf, why: String },
+}
+
+/// Which credential is in use, and what became of the last change of the file.
+#[derive(Clone, Debug)]
+pub struct InUse {
+    /// How many credentials have been taken into use, the first one included.
+    pub taken: u64,
+    pub facts: Facts,
+    /// Why the file as it is now is not in use, where it is not.
+    pub refused: Option<MountError>,
+}
+
+/// A credential that follows its file.
+///
+/// # Guarantees
+/// A valid new credential is used for every token that is asked for after [`MountedCredential::in_use`] tells of it; an invalid one, or
+/// none, leaves the one before in use. Tokens are kept per scope and asked for anew minutes before they expire. `Debug` and errors show no key.
+///
+/// # Assumptions
+/// It is opened within a Tokio runtime, which drives it until it is dropped.
+pub struct MountedCredential {
+    shared: Arc<Shared>,
+    following: JoinHandle<()>,
+}
+
+struct Shared {
+    path: PathBuf,
+    options: Options,
+    credential: RwLock<Arc<dyn TokenCredential>>,
+    in_use: watch::Sender<InUse>,
+}
+
+impl MountedCredential {
+    /// Reads the file, and follows it from then on.
+    ///
+    /// # Errors
+    /// If there is no valid credential in the file. Later on that is told by [`MountedCredential::in_use`].
+    pub fn open(path: impl Into<PathBuf>, options: Options) -> Result<Self, MountError> {
+        let path = path.into();
+        // Before the file is read, so that no change is missed.
+        let (changed, changes) = mpsc::channel(1);
+        let watcher = watch_folder(&path, changed);
+        if let Err(error) = &watcher {
+            tracing::warn!(path = %path.display(), %error, "the credential's folder cannot be watched; only the backstop looks at it");
+        }
+        let file = read(&path)?;
+        let (credential, facts) = credential(&path, &file, &options)?;
+        let (in_use, _) = watch::channel(InUse { taken: 1, facts, refused: None });
+        let shared = Arc::new(Shared { path, options, credential: RwLock::new(credential), in_use });
+        let following = tokio::spawn(follow(Arc::clone(&shared), fingerprint(&file), watcher.ok(), changes));
+        Ok(Self { shared, following })
+    }
+
+    /// What is in use, now and whenever the file changes.
+    #[must_use]
+    pub fn in_use(&self) -> watch::Receiver<InUse> {
+        self.shared.in_use.subscribe()
+    }
+}
+
+impl Drop for MountedCredential {
+    fn drop(&mut self) {
+        self.following.abort();
+    }
+}
+
+impl fmt::Debug for MountedCredential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MountedCredential").field("path", &self.shared.path).finish_non_exhaustive()
+    }
+}
+
+#[async_trait::async_trait]
+impl TokenCredential for MountedCredential {
+    async fn get_token(
+        &self,
+        scopes: &[&str],
+        options: Option<TokenRequestOptions<'_>>,
+    ) -> azure_core::Result<AccessToken> {
+        let credential = Arc::clone(&self.shared.credential.read().unwrap_or_else(PoisonError::into_inner));
+        credential.get_token(scopes, options).await
+    }
+}
+
+/// Looks at the file at every sign of a change, and now and then without one. The watcher lives as long as this.
+async fn follow(
+    shared: Arc<Shared>,
+    mut last: Fingerprint,
+    _watcher: Option<RecommendedWatcher>,
+    mut changes: mpsc::Receiver<()>,
+) {
+    loop {
+        // A watcher that is gone leaves the backstop.
+        match tokio::time::timeout(shared.options.backstop, changes.recv()).await {
+            Ok(Some(())) => tokio::time::sleep(SETTLE).await,
+            Ok(None) => tokio::time::sleep(shared.options.backstop).await,
+            Err(_) => {}
+        }
+        let file = read(&shared.path);
+        let now = file.as_ref().map_or(Fingerprint::default(), fingerprint);
+        if now != std::mem::replace(&mut last, now) {
+            shared.take(file);
+        }
+    }
+}
+
+impl Shared {
+    /// Takes what is in the file into use, if it is valid.
+    fn take(&self, file: Result<Secret, MountError>) {
+        match file.and_then(|file| credential(&self.path, &file, &self.options)) {
+            Ok((credential, facts)) => {
+                *self.credential.write().unwrap_or_else(PoisonError::into_inner) = credential;
+                tracing::info!(path = %self.path.display(), "a new credential is in use");
+                self.in_use.send_modify(|in_use| *in_use = InUse { taken: in_use.taken + 1, facts, refused: None });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the credential before stays in use");
+                self.in_use.send_modify(|in_use| in_use.refused = Some(error));
+            }
+        }
+    }
+}
+
+type Fingerprint = [u8; 32];
+
+fn fingerprint(file: &Secret) -> Fingerprint {
+    let mut fingerprint = Fingerprint::default();
+    fingerprint.copy_from_slice(digest(&SHA256, file.expose()).as_ref());
+    fingerprint
+}
+
+fn read(path: &Path) -> Result<Secret, MountError> {
+    #[expect(clippy::disallowed_methods, reason = "the file is read anew when it changes")]
+    let file = std::fs::read(path);
+    file.map(Secret::new).map_err(|error| MountError::Unreadable { path: path.to_owned(), why: error.to_string() })
+}
+
+/// What signs in with a file's content, if that is valid.
+fn credential(path: &Path, file: &Secret, options: &Options) -> Result<(Arc<dyn TokenCredential>, Facts), MountError> {
+    let verdict = judge(file, ObjectEncoding::Utf8, &Expectation::default(), now());
+    if !verdict.is_valid() {
+        let problems: Vec<_> = verdict.problems.iter().map(ToString::to_string).collect();
+        return Err(MountError::Invalid { path: path.to_owned(), problems: problems.join("; ") });
+    }
+    let unusable = |why: String| MountError::Unusable { path: path.to_owned(), why };
+    let sign_in = SignIn::read(file, ObjectEncoding::Utf8);
+    let sign_in = sign_in.ok_or_else(|| unusable("it names no authentication_endpoint".to_owned()))?;
+    let mut client_options = options.client_options.clone();
+    let mut own = CustomConfiguration::default();
+    own.authority_host.clone_from(&sign_in.endpoint);
+    client_options.cloud = Some(Arc::new(CloudConfiguration::Custom(own)));
+    let (tenant, client) = (sign_in.tenant_id.clone(), sign_in.client_id.clone());
+    let options = ClientAssertionCredentialOptions { client_options };
+    let credential = ClientAssertionCredential::new(tenant, client, Assertion(sign_in), Some(options));
+    Ok((credential.map_err(|error| unusable(error.to_string()))?, verdict.facts))
+}
+
+/// Signs a new assertion whenever a token is asked for.
+#[derive(Debug)]
+struct Assertion(SignIn);
+
+#[async_trait::async_trait]
+impl ClientAssertion for Assertion {
+    async fn secret(&self, _: Option<ClientMethodOptions<'_>>) -> azure_core::Result<String> {
+        let audience = format!("{}/{}/oauth2/v2.0/token", self.0.endpoint, self.0.tenant_id);
+        let signed = assertion(&self.0, &audience, now());
+        let refused = || {
+            azure_core::Error::with_message(
+                azure_core::error::ErrorKind::Credential,
+                "the credential's key cannot sign",
+            )
+        };
+        signed.map(|signed| signed.to_string()).ok_or_else(refused)
+    }
+}
+
+fn now() -> Timestamp {
+    #[expect(clippy::disallowed_methods, reason = "a credential is judged, and signs, as of this moment")]
+    Timestamp::now()
+}
+
+/// Of the folder, because the file's own name stays with the old file when the link is swapped.
+fn watch_folder(path: &Path, changed: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        // Our own reading is told as well, and would make us read again, for ever.
+        if !event.is_ok_and(|event| event.kind.is_access()) {
+            // Full is as good: the change that is waiting to be looked at is this one as well.
+            changed.try_send(()).unwrap_or_default();
+        }
+    })?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    watcher.watch(folder, RecursiveMode::NonRecursive)?;
+    Ok(watcher)
+}
