@@ -220,9 +220,19 @@ fn every_state_is_explained() {
 #[test]
 fn every_flag_is_documented() {
     let documented = read(&root().join("docs/cli.md"));
-    for command in
-        ["render", "validate", "diff", "run", "status", "release", "crds", "check credential", "check vault", "explain", "completions"]
-    {
+    for command in [
+        "render",
+        "validate",
+        "diff",
+        "run",
+        "status",
+        "release",
+        "crds",
+        "check credential",
+        "check vault",
+        "explain",
+        "completions",
+    ] {
         let words = command.split(' ').chain(["--help"]);
         let output = support::hcp_identity().args(words).output().expect("it starts");
         let help = support::text(output.stdout);
