@@ -39,8 +39,8 @@ impl Pass<'_> {
         match &verified.standing {
             Standing::Failed { message } => Some((Reason::CredentialFailed, message.clone())),
             Standing::Passed | Standing::PassedBefore => None,
-            // That there is a version is all that is wanted of it.
-            Standing::Unknown if check == CredentialCheck::Metadata && verified.version.is_some() => None,
+            // That the vault lists it is all that is wanted of it.
+            Standing::Unknown if check == CredentialCheck::Metadata && verified.created.is_some() => None,
             Standing::Unknown => {
                 Some((Reason::CredentialNotChecked, "its credential has not been looked at yet".to_owned()))
             }

@@ -490,8 +490,11 @@ fn extra_parameters_go_only_onto_classes_that_are_ours_alone() {
 /// Every credential has this standing, and the vault has its version.
 fn checked(world: &mut World, check: CredentialCheck, standing: &Standing) {
     world.now.check = check;
-    let verification =
-        Verification { standing: standing.clone(), version: Some("v1".into()), ..Verification::default() };
+    let verification = Verification {
+        standing: standing.clone(),
+        created: Some(jiff::Timestamp::UNIX_EPOCH),
+        ..Verification::default()
+    };
     world.observed.verified = COMPONENTS.iter().map(|row| (row.id, verification.clone())).collect();
 }
 

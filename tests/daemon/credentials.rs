@@ -44,6 +44,10 @@ pub(super) struct World {
 
 impl World {
     pub(super) async fn new(name: &str) -> Self {
+        Self::with_role(name, "secretsUser").await
+    }
+
+    async fn with_role(name: &str, role: &str) -> Self {
         let stage = Stage::new(name).await;
         let standin = Standin::start(Settings::default()).await.expect("a stand-in");
         let cluster = stage.hosted_cluster("prod", |_| {});
@@ -52,7 +56,7 @@ impl World {
         let document = json!({
             "tenants": [{"id": TENANT}],
             "principals": [{"clientId": READER, "objectId": READER, "tenant": TENANT, "onMachine": true}],
-            "vaults": [{"name": vault, "tenant": TENANT, "permissions": [{"objectId": READER, "role": "secretsUser"}]}],
+            "vaults": [{"name": vault, "tenant": TENANT, "permissions": [{"objectId": READER, "role": role}]}],
         });
         standin.azure().load(serde_json::from_value(document).expect("a world"));
         let authority = Authority::new("authority").expect("an authority");
@@ -199,6 +203,20 @@ async fn no_pod_is_wired_to_a_credential_that_fails_and_none_is_unwired() {
     }
     let metrics = daemon.metrics();
     assert!(metrics.contains("hcp_identity_credential_not_after_seconds{"), "{metrics}");
+}
+
+/// The identity may list and not read, and the pods are wired all the same where the vault lists their secrets.
+#[tokio::test]
+async fn metadata_is_enough_where_no_more_is_wanted_and_no_value_is_read() {
+    let world = World::with_role("v-metadata", "reader").await;
+    world.store_all();
+    world.stage.create_small_world("prod").await;
+    let _daemon = world.daemon(&["--credential-check", "metadata"]).await;
+    let (status, _) = world.reason("ingress", "WaitingForPod").await;
+    assert_eq!(condition(&status, "Verified")["status"], "Unknown", "{status:#}");
+    world.reason("cpo", "WaitingForPod").await;
+    assert!(world.standin.azure().journal.count(Operation::ListSecrets) > 0);
+    assert_eq!(world.standin.azure().journal.count(Operation::GetSecret), 0);
 }
 
 /// Without checks nobody asks a vault.

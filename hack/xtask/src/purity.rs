@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 /// What the core must not contain: runtimes, clients, TLS. A name ending in `*` stands for a prefix.
-const FORBIDDEN: [&str; 19] = [
+const FORBIDDEN: [&str; 20] = [
     "async-std",
     "aws-lc-*",
     "axum",
@@ -25,6 +25,7 @@ const FORBIDDEN: [&str; 19] = [
     "rustls*",
     "socket2",
     "tokio*",
+    "typespec*",
     "ureq",
 ];
 
