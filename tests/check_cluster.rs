@@ -75,6 +75,39 @@ async fn a_cluster_becomes_fit_one_thing_after_the_other() {
     a_fit_cluster_is_fit_for_people_to_read();
     the_daemons_account_may_what_its_roles_allow().await;
     an_account_without_roles_may_nothing();
+    vaults_are_asked_where_that_is_wanted().await;
+}
+
+/// As whoever this process is in Azure: the machine's identity, which may first list and then not.
+async fn vaults_are_asked_where_that_is_wanted() {
+    const TENANT: &str = "93b21e64-4824-439a-b893-46c9b2a51082";
+    const READER: &str = "44444444-4444-4444-4444-444444444444";
+    assert_eq!(check(&["--vaults"]).of("vaults"), "skipped NothingToLookAt");
+    let stage = Stage::new("fit-vaults").await;
+    stage.create_cluster("prod", |_| {}).await;
+    let standin = azure_standin::Standin::start(azure_standin::Settings::default()).await.expect("a stand-in");
+    let (proxy, ca) = (format!("http://{}", standin.about().proxy), stage.file("ca.pem"));
+    #[expect(clippy::disallowed_methods, reason = "the program reads a file")]
+    std::fs::write(&ca, &standin.about().ca_pem).expect("a CA");
+    for (role, wanted) in [("reader", "ok AsItShouldBe"), ("none", "error VaultDoesNotTell")] {
+        let may = if role == "none" { json!([]) } else { json!([{"objectId": READER, "role": role}]) };
+        let world = json!({
+            "tenants": [{"id": TENANT}],
+            "principals": [{"clientId": READER, "objectId": READER, "tenant": TENANT, "onMachine": true}],
+            "vaults": [{"name": "mgmt-westeurope-1", "tenant": TENANT, "permissions": may}],
+        });
+        standin.azure().load(serde_json::from_value(world).expect("a world"));
+        let mut command = hcp_identity();
+        command.args(["check", "cluster", "--vaults", "-o", "json", "--kubeconfig"]).arg(kubeconfig());
+        command.envs([("HTTPS_PROXY", proxy.as_str()), ("HTTP_PROXY", &proxy), ("NO_PROXY", "127.0.0.1")]);
+        command.env("SSL_CERT_FILE", &ca);
+        let output = tokio::task::spawn_blocking(move || command.output().expect("it runs")).await.expect("it ends");
+        let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let checks = json["checks"].as_array().expect("checks");
+        let found = checks.iter().find(|check| check["check"] == "vault mgmt-westeurope-1").expect("the vault");
+        let said = format!("{} {}", found["verdict"].as_str().unwrap_or(""), found["reason"].as_str().unwrap_or(""));
+        assert_eq!(said, wanted, "{found}");
+    }
 }
 
 fn a_bare_cluster_lacks_everything_but_itself() {
@@ -255,10 +288,12 @@ fn an_account_without_roles_may_nothing() {
         assert_eq!(found.code, 1);
         found.checks.values().filter(|found| *found == "error AccessDenied").count()
     };
-    assert_eq!(denied(&["--azure-cluster-identity", "apply"]), ACCESSES.len());
-    assert_eq!(denied(&[]), ACCESSES.len() - 1);
-    assert_eq!(denied(&["--pod-patch", "none"]), ACCESSES.len() - 2);
-    assert_eq!(denied(&["--mode", "observe"]), ACCESSES.len() - 3);
+    let restart = ["--rotation", "restart", "--credential-check", "content"];
+    assert_eq!(denied(&[&["--azure-cluster-identity", "apply"], &restart[..]].concat()), ACCESSES.len());
+    assert_eq!(denied(&["--azure-cluster-identity", "apply"]), ACCESSES.len() - 1);
+    assert_eq!(denied(&[]), ACCESSES.len() - 2);
+    assert_eq!(denied(&["--pod-patch", "none"]), ACCESSES.len() - 3);
+    assert_eq!(denied(&["--mode", "observe"]), ACCESSES.len() - 4);
 }
 
 /// A server that says its version, and to everything else the same.

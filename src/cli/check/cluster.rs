@@ -7,13 +7,15 @@ use std::{
 
 use anstyle::{AnsiColor, Style};
 use anyhow::{Result, anyhow};
+use kube::Client;
 
 use crate::{
     cli::{
         CommandResult, Outcome, cluster_command::with_client, environment, input, report, run::load,
         settings_flags::SettingsFlags, target::TargetArgs,
     },
-    cluster::fitness::{Check, Examination, Lease, Verdict, examine},
+    cluster::fitness::{Check, Examination, Lease, Verdict, examine, named_vaults},
+    vault::{Access, Azure, Refusal},
 };
 
 /// Check whether a management cluster is fit for hcp-identity.
@@ -26,6 +28,7 @@ use crate::{
 Examples:
   hcp-identity check cluster
   hcp-identity check cluster --settings settings.yaml --as system:serviceaccount:hcp-identity:hcp-identity   # may the daemon?
+  kubectl exec -n hcp-identity deploy/hcp-identity -- hcp-identity check cluster --vaults                      # may it see vaults?
   hcp-identity check cluster -o json | jq '.checks[] | select(.verdict == \"error\")'")]
 pub(super) struct Args {
     /// Settings file (YAML), as for run.
@@ -39,6 +42,11 @@ pub(super) struct Args {
     /// Name of the Lease.
     #[arg(long, value_name = "NAME", default_value = "hcp-identity")]
     lease_name: String,
+
+    /// List the secrets of every vault that a HostedCluster names, too: as the identity that this process has in Azure, which is
+    /// the daemon's only in its pod. No value is read.
+    #[arg(long)]
+    vaults: bool,
 
     /// Output format.
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Text)]
@@ -62,7 +70,11 @@ pub(super) fn run(args: &Args) -> CommandResult {
     let settings = load(&args.flags.layer()?, &text).map_err(|why| anyhow!(why))?;
     let lease = Lease { namespace: &args.lease_namespace, name: &args.lease_name };
     let examination = with_client(&args.target, async |client| {
-        examine(&client, &settings, lease, environment::now).await.map_err(|why| anyhow!(why))
+        let mut examination = examine(&client, &settings, lease, environment::now).await.map_err(|why| anyhow!(why))?;
+        if args.vaults {
+            examination.checks.extend(vaults(&client).await?);
+        }
+        Ok(examination)
     })?;
     print(&examination, args.output)?;
     let errors = count(&examination, Verdict::Error);
@@ -75,6 +87,26 @@ pub(super) fn run(args: &Args) -> CommandResult {
         count(&examination, Verdict::Skipped),
     ));
     Ok(if errors == 0 { Outcome::Done } else { Outcome::Findings })
+}
+
+/// Whether Entra knows this process, and each vault tells it what it has.
+async fn vaults(client: &Client) -> Result<Vec<Check>, Refusal> {
+    let named = match named_vaults(client).await {
+        Ok(named) if named.is_empty() => return Ok(vec![Check::no_vaults()]),
+        Ok(named) => named,
+        Err(check) => return Ok(vec![*check]),
+    };
+    let azure = Azure::new(Access::of(environment::variable))?;
+    let ask = async |name: &str, cloud: &str| {
+        let mut secrets = 0;
+        azure.vault(name, cloud)?.list(|_, _| secrets += 1).await?;
+        Ok::<_, Refusal>(secrets)
+    };
+    let mut checks = Vec::new();
+    for (name, cloud) in &named {
+        checks.push(Check::vault(name, ask(name, cloud).await.map_err(|refusal| refusal.message)));
+    }
+    Ok(checks)
 }
 
 fn count(examination: &Examination, verdict: Verdict) -> usize {

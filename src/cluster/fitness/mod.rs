@@ -9,12 +9,14 @@ mod look;
 mod nodes;
 mod rights;
 mod server;
+mod vaults;
 
 use jiff::Timestamp;
 use kube::Client;
 use serde::Serialize;
 
 use self::look::Unseen;
+pub use self::vaults::named as named_vaults;
 use crate::settings::daemon::DaemonSettings;
 
 /// What one look has come to.
@@ -65,6 +67,8 @@ pub enum Reason {
     DriverNotReady,
     ProviderNotInstalled,
     ProviderNotReady,
+    // Whether a credential can be checked.
+    VaultDoesNotTell,
 }
 
 /// Everything that was looked at, and who looked.
