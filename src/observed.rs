@@ -132,6 +132,37 @@ pub struct Mounted {
     pub versions: Vec<Box<str>>,
 }
 
+/// A volume of a pod that its kubelet could not mount.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FailedMount {
+    pub pod: Box<str>,
+    pub pod_uid: Box<str>,
+    /// Empty where the kubelet names none.
+    pub volume: Box<str>,
+    pub why: Why,
+}
+
+/// Of the kubelet's text only what is known to be fit for a status.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Why {
+    Explained {
+        reason: &'static str,
+        cause: &'static str,
+        next: &'static str,
+        /// Empty where none helps.
+        command: Box<str>,
+    },
+    /// Nothing explains it. `names` are those that it has, in words.
+    Unknown { names: Box<str> },
+}
+
+impl FailedMount {
+    #[must_use]
+    pub fn is_of(&self, pod: &Pod) -> bool {
+        self.pod_uid == pod.uid && self.pod == pod.name
+    }
+}
+
 /// An AzureClusterIdentity with the name of a HostedCluster.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct CapzIdentity {
@@ -162,6 +193,8 @@ pub struct Observed {
     pub workloads: Vec<Workload>,
     pub pods: Vec<Pod>,
     pub mounted: Vec<Mounted>,
+    /// The last of each volume.
+    pub failed_mounts: Vec<FailedMount>,
     /// Whether Cluster API Provider Azure's CRD is there.
     pub capz_installed: bool,
     pub capz_identity: Option<CapzIdentity>,

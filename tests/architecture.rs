@@ -77,6 +77,7 @@ const ARROWS: [(&str, &[&str]); 27] = [
             "component",
             "condition",
             "diff",
+            "explain",
             "finding",
             "freshness",
             "ledger",

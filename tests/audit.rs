@@ -48,6 +48,17 @@ fn nothing_but_what_the_table_names_was_asked_for() {
     assert!(!requests().any(|request| ["secrets", "configmaps"].contains(&request.resource.as_str())));
 }
 
+/// Events may hold anything, and RBAC does not know field selectors.
+#[test]
+fn of_events_only_failed_mounts_were_read() {
+    let read: Vec<_> = requests()
+        .filter(|request| request.group.is_empty() && request.resource == "events")
+        .map(|request| request.uri)
+        .collect();
+    assert!(!read.is_empty());
+    assert!(read.iter().all(|uri| uri.contains("fieldSelector=reason%3DFailedMount")), "{read:#?}");
+}
+
 /// What nobody uses nobody needs. An apply of what is not there yet needs the right to create it as well.
 #[test]
 fn every_access_was_used() {

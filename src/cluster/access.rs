@@ -72,6 +72,8 @@ accesses! {
     /// Our own status.
     STATUSES = "hcpidentity.dev", "controlplaneidentities", &[Verb::List, Verb::Watch, Verb::Create], Observe;
     STATUS = "hcpidentity.dev", "controlplaneidentities/status", &[Verb::Update], Observe;
+    /// Why pods do not get their volumes: asked for with the field selector `reason=FailedMount`, which RBAC does not know.
+    FAILED_MOUNTS = "", "events", WATCHED, Observe;
     /// News, for people.
     EVENTS = "events.k8s.io", "events", &[Verb::Create], Observe;
     /// Provider classes: applied, and deleted when nobody needs them any more.

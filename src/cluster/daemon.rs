@@ -15,8 +15,8 @@ use tokio::{sync::watch as channel, task::JoinSet, time::Instant};
 
 use super::{
     access::{
-        Access, CAPZ_IDENTITIES, CLASSES, CSI_DRIVERS, DEPLOYMENTS, HOSTED_CLUSTERS, NAMESPACES, POD_STATUSES, PODS,
-        STATUSES,
+        Access, CAPZ_IDENTITIES, CLASSES, CSI_DRIVERS, DEPLOYMENTS, FAILED_MOUNTS, HOSTED_CLUSTERS, NAMESPACES,
+        POD_STATUSES, PODS, STATUSES,
     },
     apply::Writer,
     client::Heard,
@@ -168,8 +168,17 @@ impl Shared {
     }
 
     fn kinds(&self) -> Vec<&'static Access> {
-        let mut kinds =
-            vec![&HOSTED_CLUSTERS, &CLASSES, &POD_STATUSES, &CSI_DRIVERS, &DEPLOYMENTS, &PODS, &NAMESPACES, &STATUSES];
+        let mut kinds = vec![
+            &HOSTED_CLUSTERS,
+            &CLASSES,
+            &POD_STATUSES,
+            &CSI_DRIVERS,
+            &DEPLOYMENTS,
+            &PODS,
+            &FAILED_MOUNTS,
+            &NAMESPACES,
+            &STATUSES,
+        ];
         if self.settings().settings.azure_cluster_identity == AzureClusterIdentityWriting::Apply {
             kinds.push(&CAPZ_IDENTITIES);
         }
@@ -243,6 +252,8 @@ pub fn watch_all(shared: &Arc<Shared>, client: &Client, tasks: &mut JoinSet<()>)
     start(watch::watch::<watch::CsiDrivers>(s, c).boxed());
     let (s, c) = own();
     start(watch::watch::<watch::Pods>(s, c).boxed());
+    let (s, c) = own();
+    start(watch::watch::<watch::FailedMounts>(s, c).boxed());
     let (s, c) = own();
     start(watch::watch::<watch::Statuses>(s, c).boxed());
     let (s, c) = own();

@@ -5,6 +5,7 @@ pub mod apply;
 pub mod client;
 mod credentials;
 pub mod daemon;
+mod failed_mounts;
 mod failpoint;
 pub mod fitness;
 pub mod lease;

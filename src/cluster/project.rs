@@ -6,14 +6,16 @@ use hcp_identity_api::{
     hosted_cluster::{HostedCluster, annotations},
     pod_status::SecretProviderClassPodStatus,
 };
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use serde_json::{Map, Value, json};
 
 use super::wire;
 use crate::{
     component::{COMPONENTS, Id},
+    explain::{Explanation, explain, recognise},
     finding::{FieldPath, Problem, Reason, Severity},
-    observed::{CapzIdentity, Class, Cluster, Item, Mounted, Owner, Phase, Pod, Version, Workload},
+    observed::{CapzIdentity, Class, Cluster, FailedMount, Item, Mounted, Owner, Phase, Pod, Version, Why, Workload},
     plan::{self, MANAGED_BY, same_path},
     settings::Settings,
 };
@@ -323,4 +325,106 @@ pub(super) fn mounted(status: &SecretProviderClassPodStatus) -> Option<Mounted> 
         mounted: status.status.mounted,
         versions: status.status.objects.iter().map(|object| object.version.as_str().into()).collect(),
     })
+}
+
+/// What a kubelet says of a volume of a pod and when it said so last, or nothing. Its own words end here: anything may
+/// stand in them.
+pub(super) fn failed_mount(event: &wire::Event) -> Option<(Timestamp, FailedMount)> {
+    let about = &event.involved_object;
+    if event.reason != "FailedMount" || about.kind != "Pod" {
+        return None;
+    }
+    let recognised = recognise(&event.message);
+    let why = match explain(&event.message) {
+        Some(Explanation { reason, cause, next, command, .. }) => {
+            let namespace = event.metadata.namespace.as_deref().unwrap_or("NAMESPACE");
+            Why::Explained { reason, cause, next, command: command.replace("NAMESPACE", namespace).into() }
+        }
+        None => {
+            // Pod and volume are told anyway.
+            let names = recognised.iter().filter(|(kind, _)| !["pod", "volume"].contains(kind));
+            let names = names.map(|(kind, value)| format!("{kind} {value}")).collect::<Vec<_>>().join(", ");
+            Why::Unknown { names: names.into() }
+        }
+    };
+    let volume = recognised.get("volume").unwrap_or_default().into();
+    let failed = FailedMount { pod: about.name.as_str().into(), pod_uid: about.uid.as_str().into(), volume, why };
+    Some((last_time(event), failed))
+}
+
+fn last_time(event: &wire::Event) -> Timestamp {
+    let last = event.last_timestamp.as_ref().map(|time| time.0);
+    let first = || event.event_time.as_ref().map(|time| time.0);
+    let made = || event.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    last.or_else(first).or_else(made).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(message: &str) -> wire::Event {
+        let event = json!({
+            "metadata": {"name": "a.1", "namespace": "clusters-prod"},
+            "involvedObject": {"kind": "Pod", "name": "a", "uid": "u"},
+            "reason": "FailedMount", "message": message, "lastTimestamp": "2026-01-01T00:00:00Z",
+        });
+        serde_json::from_value(event).unwrap()
+    }
+
+    fn why(message: &str) -> (Box<str>, Why) {
+        let (_, failed) = failed_mount(&event(message)).unwrap();
+        (failed.volume, failed.why)
+    }
+
+    #[test]
+    fn a_failed_mount_is_kept_as_its_explanation() {
+        let (last, failed) =
+            failed_mount(&event(include_str!("../../testdata/explain/secret-not-found/input.txt"))).unwrap();
+        assert_eq!(last, "2026-01-01T00:00:00Z".parse().unwrap());
+        let why = Why::Explained {
+            reason: "SecretNotFound",
+            cause: "the vault has no secret of this name",
+            next: "compare credentialsSecretName with the vault's secrets",
+            command: "az keyvault secret list --vault-name mgmt-vault --query [].name -o tsv".into(),
+        };
+        assert_eq!(failed, FailedMount { pod: "a".into(), pod_uid: "u".into(), volume: "ingress-cert".into(), why });
+    }
+
+    #[test]
+    fn a_command_names_the_namespace_of_the_pod() {
+        let (volume, why) = why(include_str!("../../testdata/explain/volumes-timed-out/input.txt"));
+        assert!(volume.is_empty(), "several volumes are no volume");
+        let Why::Explained { command, .. } = why else { panic!("{why:?}") };
+        assert_eq!(&*command, "kubectl get events -n clusters-prod --field-selector reason=FailedMount");
+    }
+
+    #[test]
+    fn of_a_text_that_nothing_explains_only_names_are_kept() {
+        let text =
+            "MountVolume.SetUp failed for volume \"ingress-cert\" : no such luck, RESPONSE 418, password=hunter2";
+        let names = "status 418".into();
+        assert_eq!(why(text), ("ingress-cert".into(), Why::Unknown { names }));
+        assert_eq!(why("hunter2"), (Box::default(), Why::Unknown { names: Box::default() }));
+    }
+
+    #[test]
+    fn events_of_other_reasons_or_kinds_are_none_of_ours() {
+        let other = wire::Event { reason: "BackOff".to_owned(), ..event("x") };
+        assert_eq!(failed_mount(&other), None);
+        let mut volume = event("x");
+        volume.involved_object.kind = "PersistentVolume".to_owned();
+        assert_eq!(failed_mount(&volume), None);
+    }
+
+    /// Events of the newer API have no last time.
+    #[test]
+    fn without_a_last_time_the_first_counts() {
+        let mut event = event("x");
+        event.last_timestamp = None;
+        event.metadata.creation_timestamp = serde_json::from_value(json!("2026-01-02T00:00:00Z")).unwrap();
+        assert_eq!(failed_mount(&event).unwrap().0, "2026-01-02T00:00:00Z".parse().unwrap());
+        event.event_time = serde_json::from_value(json!("2026-01-03T00:00:00.000000Z")).unwrap();
+        assert_eq!(failed_mount(&event).unwrap().0, "2026-01-03T00:00:00Z".parse().unwrap());
+    }
 }

@@ -8,12 +8,15 @@ use std::{
 };
 
 use hcp_identity_api::control_plane_identity::ControlPlaneIdentityStatus;
+use jiff::Timestamp;
 
+use super::failed_mounts::FailedMounts;
 use crate::{
     component::{Component, Id},
     names::control_plane_namespace,
     observed::{
-        CapzIdentity, Class, Cluster, Item, Kind, Mounted, ObjectKey, Observed, Pod, Republish, Version, Workload,
+        CapzIdentity, Class, Cluster, FailedMount, Item, Kind, Mounted, ObjectKey, Observed, Pod, Republish, Version,
+        Workload,
     },
 };
 
@@ -81,6 +84,7 @@ struct Plane {
     pods: Vec<Pod>,
     /// By the name of the SecretProviderClassPodStatus.
     mounted: Vec<(Box<str>, Mounted)>,
+    failed_mounts: FailedMounts,
     capz: Vec<(Box<str>, Box<[u8]>, CapzVersion)>,
     /// Objects of which the watch has told the end, and as of which version; empty where only a list has told it.
     gone: Vec<(ObjectKey, Box<str>)>,
@@ -278,7 +282,12 @@ impl Store {
         if before == pod.as_ref() {
             return Vec::new();
         }
-        self.plane(namespace, |plane| put(&mut plane.pods, |other| &*other.name == name, pod));
+        self.plane(namespace, |plane| {
+            if pod.is_none() {
+                plane.failed_mounts.forget_pod(name);
+            }
+            put(&mut plane.pods, |other| &*other.name == name, pod);
+        });
         self.of_namespace(namespace)
     }
 
@@ -286,6 +295,22 @@ impl Store {
         let new = mounted.map(|mounted| (name.into(), mounted));
         self.plane(namespace, |plane| put(&mut plane.mounted, |(other, _)| &**other == name, new));
         self.of_namespace(namespace)
+    }
+
+    /// News only if it says something else than before: kubelets try again every few minutes.
+    pub(super) fn put_failed_mount(
+        &mut self,
+        namespace: &str,
+        event: &str,
+        failed: Option<(Timestamp, FailedMount)>,
+    ) -> Vec<ClusterKey> {
+        let before = self.failed_mounts(namespace);
+        self.plane(namespace, |plane| plane.failed_mounts.put(event, failed));
+        if self.failed_mounts(namespace) == before { Vec::new() } else { self.of_namespace(namespace) }
+    }
+
+    fn failed_mounts(&self, namespace: &str) -> Vec<FailedMount> {
+        self.planes.get(namespace).map(|plane| plane.failed_mounts.latest()).unwrap_or_default()
     }
 
     pub(super) fn put_capz(
@@ -310,6 +335,7 @@ impl Store {
     fn plane(&mut self, namespace: &str, change: impl FnOnce(&mut Plane)) {
         let plane = self.planes.entry(namespace.into()).or_default();
         change(plane);
+        plane.failed_mounts.forget_mounted(&plane.pods, &plane.mounted);
         if plane.is_empty() {
             self.planes.remove(namespace);
         }
@@ -346,6 +372,7 @@ impl Store {
         observed.pods.clone_from(&plane.pods);
         observed.pods.sort_by(|a, b| a.name.cmp(&b.name));
         observed.mounted = plane.mounted.iter().map(|(_, mounted)| mounted.clone()).collect();
+        observed.failed_mounts = plane.failed_mounts.latest();
         if let Some((_, spec, (version, made_by_us, owners))) = plane.capz.iter().find(|(name, ..)| **name == *key.name)
         {
             let unreadable =
@@ -393,6 +420,7 @@ impl Plane {
             && self.workloads.is_empty()
             && self.pods.is_empty()
             && self.mounted.is_empty()
+            && self.failed_mounts.is_empty()
             && self.capz.is_empty()
     }
 }

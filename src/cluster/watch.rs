@@ -19,8 +19,8 @@ use serde::de::DeserializeOwned;
 
 use super::{
     access::{
-        Access, CAPZ_IDENTITIES, CLASSES, CSI_DRIVERS, DEPLOYMENTS, HOSTED_CLUSTERS, NAMESPACES, POD_STATUSES, PODS,
-        STATUSES,
+        Access, CAPZ_IDENTITIES, CLASSES, CSI_DRIVERS, DEPLOYMENTS, FAILED_MOUNTS, HOSTED_CLUSTERS, NAMESPACES,
+        POD_STATUSES, PODS, STATUSES,
     },
     client::{api, chain},
     daemon::Shared,
@@ -50,6 +50,8 @@ type News = Result<Option<Vec<ClusterKey>>, Unreadable>;
 pub(super) trait Shelf: Send + 'static {
     type Object: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static;
     const ACCESS: &'static Access;
+    /// Which of them, by the API server's choice.
+    const FIELDS: Option<&'static str> = None;
 
     fn put(store: &mut Store, interest: &Interest, object: Self::Object) -> News;
     fn remove(store: &mut Store, namespace: &str, name: &str) -> News;
@@ -71,6 +73,7 @@ pub(super) async fn watch<S: Shelf>(shared: Arc<Shared>, client: Client) {
     let mut failures = 0;
     loop {
         let config = watcher::Config::default().timeout(u32::try_from(WATCH_TIMEOUT.as_secs()).unwrap_or(u32::MAX));
+        let config = S::FIELDS.iter().fold(config, |config, fields| config.fields(fields));
         let config = if streamed { config.streaming_lists() } else { config.page_size(PAGE) };
         let mut restart = shared.interest_changed();
         let events = watcher(api.clone(), config);
@@ -315,6 +318,22 @@ impl Shelf for Pods {
 
     fn remove(store: &mut Store, namespace: &str, name: &str) -> News {
         Ok(Some(store.put_pod(namespace, name, None)))
+    }
+}
+
+pub(super) struct FailedMounts;
+impl Shelf for FailedMounts {
+    type Object = wire::Event;
+    const ACCESS: &'static Access = &FAILED_MOUNTS;
+    const FIELDS: Option<&'static str> = Some("reason=FailedMount");
+
+    fn put(store: &mut Store, _: &Interest, object: Self::Object) -> News {
+        let Some(failed) = project::failed_mount(&object) else { return Ok(None) };
+        Ok(Some(store.put_failed_mount(&object.namespace().unwrap_or_default(), &object.name_any(), Some(failed))))
+    }
+
+    fn remove(store: &mut Store, namespace: &str, name: &str) -> News {
+        Ok(Some(store.put_failed_mount(namespace, name, None)))
     }
 }
 

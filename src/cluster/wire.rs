@@ -2,7 +2,7 @@
 //!
 //! These types are what a watch decodes into, one object at a time; `project` makes of them what is kept.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, Time};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -106,6 +106,27 @@ pub(super) struct PodCondition {
     #[serde(rename = "type")]
     pub(super) kind: String,
     pub(super) status: String,
+}
+
+/// An event: about what, and what somebody says of it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Event {
+    pub(super) metadata: ObjectMeta,
+    pub(super) involved_object: InvolvedObject,
+    pub(super) reason: String,
+    pub(super) message: String,
+    pub(super) last_timestamp: Option<Time>,
+    pub(super) event_time: Option<MicroTime>,
+}
+projection!(Event, kube::core::NamespaceResourceScope, "", "v1", "Event", "events");
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct InvolvedObject {
+    pub(super) kind: String,
+    pub(super) name: String,
+    pub(super) uid: String,
 }
 
 /// A CSI driver: whether it asks the kubelet to mount again.

@@ -6,6 +6,7 @@
 
 mod classes;
 mod credentials;
+mod failed_mounts;
 mod workloads;
 
 #[cfg(test)]
@@ -24,7 +25,7 @@ use crate::{
     component::{Component, Id},
     condition::Reason,
     ledger::{Ledger, Patience, Verdict},
-    observed::{Kind, ObjectKey, Observed, Phase, Version},
+    observed::{Kind, ObjectKey, Observed, Phase, Pod, Version},
     plan::{Identity, Plan},
     settings::daemon::{AzureClusterIdentityWriting, CredentialCheck, PodPatch},
 };
@@ -288,9 +289,9 @@ impl Pass<'_> {
         versions.sort();
         versions.dedup();
         let mounted = statuses.iter().filter(|(_, status)| status.is_some()).count();
-        let without = |phase| -> Vec<&str> {
+        let without = |phase| -> Vec<&Pod> {
             let pods = statuses.iter().filter(|(pod, status)| status.is_none() && pod.phase == phase);
-            pods.map(|(pod, _)| &*pod.name).collect()
+            pods.map(|(pod, _)| **pod).collect()
         };
         let (empty, pending) = (without(Phase::Running), without(Phase::Pending));
         let app = apps(self.plan, id).into_iter().next().unwrap_or_default();
@@ -300,16 +301,16 @@ impl Pass<'_> {
             .filter(|pod| *pod.app == app && pod.phase == Phase::Running && !pod.mounts.contains(&id));
         let old: Vec<_> = old.map(|pod| &*pod.name).collect();
         if let Some(first) = empty.first() {
-            let message = format!(
-                "{} runs, and the CSI driver reports no mount for its volume; `kubectl describe pod {first}` shows why",
-                empty.join(", ")
-            );
+            let why = self
+                .why_unmounted(id, &empty)
+                .unwrap_or_else(|| format!("`kubectl describe pod {}` shows why", first.name));
+            let message = format!("{} runs, and the CSI driver reports no mount for its volume; {why}", names(&empty));
             self.say(id, Reason::EmptyMount, message);
         } else if let Some(first) = pending.first() {
-            let message = format!(
-                "{} has not started; `kubectl describe pod {first}` shows what it waits for",
-                pending.join(", ")
-            );
+            let why = self
+                .why_unmounted(id, &pending)
+                .unwrap_or_else(|| format!("`kubectl describe pod {}` shows what it waits for", first.name));
+            let message = format!("{} has not started; {why}", names(&pending));
             self.say(id, Reason::WaitingForPod, message);
         } else if wired && !old.is_empty() {
             let message = format!(
@@ -339,6 +340,10 @@ struct Mounts {
     mounted_pods: usize,
     pods_without: usize,
     mounted_versions: Vec<Box<str>>,
+}
+
+fn names(pods: &[&Pod]) -> String {
+    pods.iter().map(|pod| &*pod.name).collect::<Vec<_>>().join(", ")
 }
 
 /// Why nothing is written, in words.

@@ -15,9 +15,9 @@ use crate::{
 const HYPERSHIFT: &str = "control-plane-operator-manager";
 
 /// A world: the HostedCluster, what is there, and what has been written before.
-struct World {
+pub(super) struct World {
     cluster: Value,
-    observed: Observed,
+    pub(super) observed: Observed,
     ledger: Ledger<LedgerKey>,
     now: Circumstances,
 }
@@ -47,7 +47,7 @@ impl World {
     }
 
     /// Classes of ours and a Deployment for every pod of the table, none of it wired.
-    fn classes_and_workloads() -> Self {
+    pub(super) fn classes_and_workloads() -> Self {
         let mut world = Self::empty();
         for class in world.plan().provider_classes() {
             let id = COMPONENTS.iter().find(|row| Some(row.class) == class.metadata.name.as_deref()).unwrap().id;
@@ -69,7 +69,7 @@ impl World {
     }
 
     /// Diffs and plays the API server until nothing is left to be done: the number of writes.
-    fn settle(&mut self) -> usize {
+    pub(super) fn settle(&mut self) -> usize {
         let mut writes = 0;
         loop {
             let changes = self.diff().changes;
@@ -102,7 +102,7 @@ impl World {
         }
     }
 
-    fn component(&mut self, id: &str) -> ComponentState {
+    pub(super) fn component(&mut self, id: &str) -> ComponentState {
         self.diff().components.into_iter().find(|state| state.id.to_string() == id).unwrap()
     }
 

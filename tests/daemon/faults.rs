@@ -36,7 +36,7 @@ fn lives(daemon: &mut Daemon) {
     assert!(daemon.child.try_wait().expect("a child").is_none(), "it has ended: {}", daemon.log());
 }
 
-/// How much is asked in a second, of eight watches, the Lease and the writes.
+/// How much is asked in a second, of ten watches, the Lease and the writes.
 async fn rate(proxy: &Proxy) -> f64 {
     let before = proxy.asked(EVERYTHING);
     tokio::time::sleep(TROUBLE).await;

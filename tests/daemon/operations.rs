@@ -45,7 +45,7 @@ async fn without_any_role_it_lives_and_says_what_it_may_not() {
     wait_until("it says so to probes", async || {
         let answer = daemon.get("/readyz");
         let forbidden = answer.lines().filter(|line| line.contains(": no list yet") && line.contains("is forbidden"));
-        (answer.starts_with("HTTP/1.1 503") && forbidden.count() == 8).then_some(())
+        (answer.starts_with("HTTP/1.1 503") && forbidden.count() == 9).then_some(())
     })
     .await;
     assert!(daemon.log().contains("cannot watch resource"), "{}", daemon.log());
@@ -348,7 +348,7 @@ async fn lists_that_are_not_streamed_are_read_in_pages() {
     daemon.until_ready().await;
     daemon.until_leading().await;
     let paged = daemon.log_lines().into_iter().filter(|line| line["message"].to_string().contains("in pages"));
-    assert_eq!(paged.count(), 9, "each kind is told once: {}", daemon.log());
+    assert_eq!(paged.count(), 10, "each kind is told once: {}", daemon.log());
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(daemon.writes(), 0, "a page was missed: {}", daemon.log());
     let namespace = stage.plane("two");

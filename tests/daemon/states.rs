@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use crate::support::{
     cluster::{create_namespace, wait_until},
-    stage::{CLASS, HOSTED_CLUSTER, STATUS, Stage, condition},
+    read,
+    stage::{CLASS, DEPLOYMENT, HOSTED_CLUSTER, POD, STATUS, Stage, component, condition, is_settled},
+    testdata,
 };
 
 async fn annotate(stage: &Stage, name: &str, patch: Value) {
@@ -156,6 +158,55 @@ async fn a_deleted_hosted_cluster_takes_its_status_with_it() {
         stage.get(&stage.namespace, STATUS, "prod").await.is_none().then_some(())
     })
     .await;
+}
+
+/// What a kubelet says of a pod, for as long as its event is there.
+#[tokio::test]
+async fn a_failed_mount_is_explained_in_the_status() {
+    let stage = Stage::new("s-mount").await;
+    stage.create_small_world("prod").await;
+    let _daemon = stage.daemon(&[]).await;
+    wait_until("everything is wired", async || stage.status("prod").await.filter(is_settled)).await;
+    let plane = stage.plane("prod");
+    // No node is good enough for its pod: it does not start.
+    let template = json!({"spec": {"nodeSelector": {"node": "none"}}});
+    let scale = Patch::Merge(json!({"spec": {"replicas": 1, "template": template}}));
+    let deployments = stage.api(&plane, DEPLOYMENT);
+    deployments.patch("ingress-operator", &PatchParams::default(), &scale).await.expect("scaled");
+    let message = async |part: &str| {
+        wait_until(part, async || {
+            let message = component(&stage.status("prod").await?, "ingress")["message"].clone();
+            message.as_str().filter(|message| message.contains(part)).map(ToOwned::to_owned)
+        })
+        .await
+    };
+    message("shows what it waits for").await;
+    let pod = stage.list(&plane, POD).await.pop().expect("a pod");
+
+    let now = jiff::Timestamp::now().strftime("%FT%TZ").to_string();
+    let event = json!({
+        "apiVersion": "v1", "kind": "Event", "type": "Warning", "metadata": {"name": "failed"},
+        "involvedObject": {
+            "apiVersion": "v1", "kind": "Pod", "namespace": plane, "name": pod.name_any(), "uid": pod.metadata.uid,
+        },
+        "reason": "FailedMount", "message": read(&testdata("explain/secret-not-found/input.txt")),
+        "source": {"component": "kubelet", "host": "node"}, "firstTimestamp": now, "lastTimestamp": now, "count": 1,
+    });
+    let events = stage.api(&plane, ("", "v1", "Event"));
+    events.create(&Default::default(), &serde_json::from_value(event).expect("an event")).await.expect("created");
+    assert_eq!(
+        message("SecretNotFound").await,
+        format!(
+            "{pod} has not started; volume ingress-cert of {pod} cannot be mounted: the vault has no secret of this name \
+             (SecretNotFound); compare credentialsSecretName with the vault's secrets: `az keyvault secret list \
+             --vault-name mgmt-vault --query [].name -o tsv`",
+            pod = pod.name_any()
+        )
+    );
+
+    events.delete("failed", &Default::default()).await.expect("deleted");
+    let after = message("shows what it waits for").await;
+    assert!(!after.contains("SecretNotFound"), "{after}");
 }
 
 /// One event for each piece of news, on the HostedCluster and on our object, and none where nothing changes.
