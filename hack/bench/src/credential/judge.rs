@@ -5,7 +5,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hcp_identity::credential::{Expectation, ObjectEncoding, Secret, Verdict};
 use jiff::Timestamp;
 use p12_keystore::Pkcs12Archive;
-use rsa::{RsaPrivateKey, pkcs8::DecodePrivateKey as _};
+use rsa::{PrivateKey, pkcs8::DecodePrivateKey as _};
 use rustls_pki_types::pem::{PemObject as _, SectionKind};
 use serde_json::Value;
 use x509_parser::parse_x509_certificate;
@@ -29,7 +29,7 @@ type KeyReader = fn(&[u8]) -> Result<()>;
 
 pub fn key_reader(library: &str) -> Result<KeyReader> {
     match library {
-        "rsa" => Ok(|der| Ok(drop(RsaPrivateKey::from_pkcs8_der(der)?))),
+        "rsa" => Ok(|der| Ok(drop(PrivateKey::from_pkcs8_der(der)?))),
         "aws-lc" => Ok(|der| Ok(drop(KeyPair::from_pkcs8(der)?))),
         _ => Err(format!("{library} is not compared").into()),
     }
