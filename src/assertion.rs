@@ -18,7 +18,7 @@ use crate::credential::SignIn;
 const LIFETIME_SECONDS: i64 = 600;
 
 /// None where the key is none that signs.
-pub(crate) fn assertion(credential: &SignIn, audience: &str, now: Timestamp) -> Option<Zeroizing<String>> {
+pub(crate) fn assertion(credential: &SignIn, now: Timestamp) -> Option<Zeroizing<String>> {
     let key = credential.key.expose();
     let key = RsaKeyPair::from_pkcs8(key).or_else(|_| RsaKeyPair::from_der(key)).ok()?;
     let leaf = digest::digest(&digest::SHA256, credential.chain.first()?);
@@ -28,7 +28,7 @@ pub(crate) fn assertion(credential: &SignIn, audience: &str, now: Timestamp) -> 
     rand::fill(&mut id).ok()?;
     let seconds = now.as_second();
     let claims = json!({
-        "aud": audience,
+        "aud": credential.token_url(),
         "iss": credential.client_id,
         "sub": credential.client_id,
         "jti": BASE64_URL_SAFE_NO_PAD.encode(id),

@@ -38,3 +38,5 @@ pub mod validate;
 #[cfg(feature = "vault")]
 pub mod vault;
 pub mod verification;
+#[cfg(any(feature = "cluster", feature = "mounted"))]
+mod watched;

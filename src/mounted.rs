@@ -18,19 +18,13 @@ use azure_core::{
 };
 use azure_identity::{ClientAssertion, ClientAssertionCredential, ClientAssertionCredentialOptions};
 use jiff::Timestamp;
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
-use tokio::{
-    sync::{mpsc, watch},
-    task::JoinHandle,
-};
+use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
     assertion::assertion,
     credential::{Expectation, Facts, ObjectEncoding, Secret, SignIn, judge},
+    watched::Watched,
 };
-
-/// Long enough for a writer that is no swap to be done.
-const SETTLE: Duration = Duration::from_millis(20);
 
 /// How a mounted credential is used.
 #[derive(Clone, Debug)]
@@ -96,16 +90,12 @@ impl MountedCredential {
     pub fn open(path: impl Into<PathBuf>, options: Options) -> Result<Self, MountError> {
         let path = path.into();
         // Before the file is read, so that no change is missed.
-        let (changed, changes) = mpsc::channel(1);
-        let watcher = watch_folder(&path, changed);
-        if let Err(error) = &watcher {
-            tracing::warn!(path = %path.display(), %error, "the credential's folder cannot be watched; only the backstop looks at it");
-        }
+        let watched = Watched::new(&path, options.backstop);
         let file = read(&path)?;
         let (credential, facts) = credential(&path, &file, &options)?;
         let (in_use, _) = watch::channel(InUse { taken: 1, facts, refused: None });
         let shared = Arc::new(Shared { path, options, credential: RwLock::new(credential), in_use });
-        let following = tokio::spawn(follow(Arc::clone(&shared), fingerprint(&file), watcher.ok(), changes));
+        let following = tokio::spawn(follow(Arc::clone(&shared), fingerprint(&file), watched));
         Ok(Self { shared, following })
     }
 
@@ -140,20 +130,10 @@ impl TokenCredential for MountedCredential {
     }
 }
 
-/// Looks at the file at every sign of a change, and now and then without one. The watcher lives as long as this.
-async fn follow(
-    shared: Arc<Shared>,
-    mut last: Fingerprint,
-    _watcher: Option<RecommendedWatcher>,
-    mut changes: mpsc::Receiver<()>,
-) {
+/// Looks at the file at every sign of a change, and now and then without one.
+async fn follow(shared: Arc<Shared>, mut last: Fingerprint, mut watched: Watched) {
     loop {
-        // A watcher that is gone leaves the backstop.
-        match tokio::time::timeout(shared.options.backstop, changes.recv()).await {
-            Ok(Some(())) => tokio::time::sleep(SETTLE).await,
-            Ok(None) => tokio::time::sleep(shared.options.backstop).await,
-            Err(_) => {}
-        }
+        watched.sign().await;
         let file = read(&shared.path);
         let now = file.as_ref().map_or(Fingerprint::default(), fingerprint);
         if now != std::mem::replace(&mut last, now) {
@@ -220,8 +200,7 @@ struct Assertion(SignIn);
 #[async_trait::async_trait]
 impl ClientAssertion for Assertion {
     async fn secret(&self, _: Option<ClientMethodOptions<'_>>) -> azure_core::Result<String> {
-        let audience = format!("{}/{}/oauth2/v2.0/token", self.0.endpoint, self.0.tenant_id);
-        let signed = assertion(&self.0, &audience, now());
+        let signed = assertion(&self.0, now());
         let refused = || {
             azure_core::Error::with_message(
                 azure_core::error::ErrorKind::Credential,
@@ -235,18 +214,4 @@ impl ClientAssertion for Assertion {
 fn now() -> Timestamp {
     #[expect(clippy::disallowed_methods, reason = "a credential is judged, and signs, as of this moment")]
     Timestamp::now()
-}
-
-/// Of the folder, because the file's own name stays with the old file when the link is swapped.
-fn watch_folder(path: &Path, changed: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // Our own reading is told as well, and would make us read again, for ever.
-        if !event.is_ok_and(|event| event.kind.is_access()) {
-            // Full is as good: the change that is waiting to be looked at is this one as well.
-            changed.try_send(()).unwrap_or_default();
-        }
-    })?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    watcher.watch(folder, RecursiveMode::NonRecursive)?;
-    Ok(watcher)
 }

@@ -42,7 +42,7 @@ fn production_code(file: &Path) -> String {
 }
 
 /// Each module and what it may use of the others: arrows go one way.
-const ARROWS: [(&str, &[&str]); 27] = [
+const ARROWS: [(&str, &[&str]); 28] = [
     ("finding", &[]),
     ("names", &[]),
     ("component", &["finding"]),
@@ -54,7 +54,8 @@ const ARROWS: [(&str, &[&str]); 27] = [
     ("verification", &["credential", "plan"]),
     ("vault", &["assertion", "credential", "explain", "finding", "names", "verification"]),
     ("assertion", &["credential"]),
-    ("mounted", &["assertion", "credential"]),
+    ("watched", &[]),
+    ("mounted", &["assertion", "credential", "watched"]),
     ("plan", &["component", "finding", "names", "settings"]),
     ("condition", &[]),
     ("ledger", &[]),
@@ -90,6 +91,7 @@ const ARROWS: [(&str, &[&str]); 27] = [
             "settings",
             "status",
             "verification",
+            "watched",
         ],
     ),
     (

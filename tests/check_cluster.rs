@@ -5,7 +5,11 @@
 
 mod support;
 
-use std::{collections::BTreeMap, path::Path, process::Output};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    process::{Command, Output},
+};
 
 use axum::{
     extract::Request,
@@ -44,8 +48,10 @@ impl Found {
 }
 
 fn check_at(kubeconfig: &Path, arguments: &[&str]) -> Found {
-    let mut command = hcp_identity();
-    command.args(["check", "cluster", "-o", "json", "--kubeconfig"]).arg(kubeconfig).args(arguments);
+    found(hcp_identity().args(["check", "cluster", "-o", "json", "--kubeconfig"]).arg(kubeconfig).args(arguments))
+}
+
+fn found(command: &mut Command) -> Found {
     let Output { status, stdout, stderr } = command.output().expect("it runs");
     let json: Value = serde_json::from_slice(&stdout).unwrap_or_else(|error| panic!("{error}: {}", text(stderr)));
     let word = |check: &Value, key: &str| check[key].as_str().unwrap_or_default().to_owned();
@@ -86,7 +92,7 @@ async fn vaults_are_asked_where_that_is_wanted() {
     let stage = Stage::new("fit-vaults").await;
     stage.create_cluster("prod", |_| {}).await;
     let standin = azure_standin::Standin::start(azure_standin::Settings::default()).await.expect("a stand-in");
-    let (proxy, ca) = (format!("http://{}", standin.about().proxy), stage.file("ca.pem"));
+    let ca = stage.file("ca.pem");
     #[expect(clippy::disallowed_methods, reason = "the program reads a file")]
     std::fs::write(&ca, &standin.about().ca_pem).expect("a CA");
     for (role, wanted) in [("reader", "ok AsItShouldBe"), ("none", "error VaultDoesNotTell")] {
@@ -99,14 +105,9 @@ async fn vaults_are_asked_where_that_is_wanted() {
         standin.azure().load(serde_json::from_value(world).expect("a world"));
         let mut command = hcp_identity();
         command.args(["check", "cluster", "--vaults", "-o", "json", "--kubeconfig"]).arg(kubeconfig());
-        command.envs([("HTTPS_PROXY", proxy.as_str()), ("HTTP_PROXY", &proxy), ("NO_PROXY", "127.0.0.1")]);
-        command.env("SSL_CERT_FILE", &ca);
-        let output = tokio::task::spawn_blocking(move || command.output().expect("it runs")).await.expect("it ends");
-        let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-        let checks = json["checks"].as_array().expect("checks");
-        let found = checks.iter().find(|check| check["check"] == "vault mgmt-westeurope-1").expect("the vault");
-        let said = format!("{} {}", found["verdict"].as_str().unwrap_or(""), found["reason"].as_str().unwrap_or(""));
-        assert_eq!(said, wanted, "{found}");
+        command.envs(standin.proxy_environment()).env("SSL_CERT_FILE", &ca);
+        let found = tokio::task::spawn_blocking(move || found(&mut command)).await.expect("it ends");
+        assert_eq!(found.of("vault mgmt-westeurope-1"), wanted, "{}", found.json);
     }
 }
 

@@ -2,10 +2,13 @@
 
 use std::io::{self, Write};
 
-use anyhow::anyhow;
 use serde::Serialize;
 
-use super::{CommandResult, Outcome, input, report};
+use super::{
+    CommandResult, Outcome,
+    answer::{OutputFormat, print},
+    input,
+};
 use crate::explain::{Explanation, Recognised, explain, recognise};
 
 /// Explain an error: what caused it, what to do, and the command to run.
@@ -27,12 +30,6 @@ pub(super) struct Args {
     output: OutputFormat,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
-enum OutputFormat {
-    Text,
-    Json,
-}
-
 #[derive(Serialize)]
 struct Answer {
     explanation: Option<Explanation>,
@@ -46,19 +43,11 @@ pub(super) fn run(args: &Args) -> CommandResult {
     };
     let answer = Answer { explanation: explain(&text), recognised: recognise(&text) };
     let outcome = if answer.explanation.is_some() { Outcome::Done } else { Outcome::Findings };
-    let mut out = io::BufWriter::new(anstream::stdout().lock());
-    let written = match args.output {
-        OutputFormat::Text => print(&mut out, &answer),
-        OutputFormat::Json => {
-            serde_json::to_writer_pretty(&mut out, &answer).map_err(io::Error::from).and_then(|()| writeln!(out))
-        }
-    };
-    let flushed = written.and_then(|()| out.flush());
-    flushed.or_else(report::unless_reader_left).map_err(|error| anyhow!("cannot write standard output: {error}"))?;
+    print(&answer, args.output, text_of)?;
     Ok(outcome)
 }
 
-fn print(out: &mut impl Write, Answer { explanation, recognised }: &Answer) -> io::Result<()> {
+fn text_of(out: &mut dyn Write, Answer { explanation, recognised }: &Answer) -> io::Result<()> {
     match explanation {
         None => {
             writeln!(out, "unknown: nothing here explains this text")?;

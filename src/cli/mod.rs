@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand. Reads files, environment and terminal so that nothing else has to.
 
+mod answer;
 mod check;
 #[cfg(feature = "cluster")]
 mod cluster_command;

@@ -15,7 +15,12 @@ use kube::{
     runtime::{WatchStreamExt as _, watcher},
 };
 
-use super::{CommandResult, Outcome, cluster_command::with_client, report, target::TargetArgs};
+use super::{
+    CommandResult, Outcome,
+    cluster_command::{printable, with_client},
+    report,
+    target::TargetArgs,
+};
 use crate::{
     cluster::client::chain,
     manifest::{Format, Writer},
@@ -217,11 +222,6 @@ fn columns(rows: &[Vec<String>], out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{}", line.trim_end())?;
     }
     Ok(())
-}
-
-/// Text of the cluster may not drive the terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
 /// As kubectl: the largest unit, and the next one while the first is small.

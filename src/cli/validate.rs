@@ -2,6 +2,7 @@
 
 use super::{
     CommandResult,
+    answer::OutputFormat,
     input::Sources,
     outcome,
     report::{self, Form, Report, To},
@@ -28,12 +29,6 @@ pub(super) struct Args {
     /// Output format.
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Text)]
     output: OutputFormat,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
-enum OutputFormat {
-    Text,
-    Json,
 }
 
 pub(super) fn run(args: &Args) -> CommandResult {

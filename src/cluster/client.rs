@@ -144,18 +144,10 @@ pub fn certificate_authority(target: &Target) -> Option<PathBuf> {
 /// Where Kubernetes puts it in every pod.
 const IN_CLUSTER_CA: &str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
 
-/// An error with its causes, in one line.
+/// An error with its causes, in one line, and what to do about one that says nothing to most people.
 #[must_use]
 pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
+    let mut text = crate::finding::chain(error);
     if text.contains("CaUsedAsEndEntity") {
         text.push_str("; the server's certificate is its own CA, which TLS clients of this kind refuse: give it a certificate that a CA has signed");
     }

@@ -1,6 +1,4 @@
-//! Settings that change while the daemon runs: the file's folder is watched, and looked at now and then all the same.
-//!
-//! A ConfigMap's volume changes by a swap of the link `..data`, which a watch on the file itself never sees.
+//! Files that change while the daemon runs: settings, which are read anew, and the API server's CA.
 
 use std::{
     path::{Path, PathBuf},
@@ -8,11 +6,10 @@ use std::{
     time::Duration,
 };
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
-use tokio::sync::{mpsc, watch as channel};
+use tokio::sync::watch as channel;
 
 use super::{daemon::Applied, metrics::Metrics};
-use crate::settings::daemon::DaemonSettings;
+use crate::{settings::daemon::DaemonSettings, watched::Watched};
 
 /// How often the file is read without a sign that it has changed.
 const BACKSTOP: Duration = Duration::from_secs(60);
@@ -36,7 +33,7 @@ pub async fn follow(
     mut tell: impl FnMut(&Reloaded, &DaemonSettings),
     backstop: Option<Duration>,
 ) {
-    let mut file = Watched::new(path, backstop.unwrap_or(BACKSTOP));
+    let mut file = Text::new(path, backstop.unwrap_or(BACKSTOP));
     loop {
         let now = file.changed().await;
         let now = now.map_err(|error| format!("cannot read the settings file {}: {error}", file.path.display()));
@@ -56,42 +53,29 @@ pub async fn follow(
 
 /// Waits until a file is another one. That nobody can read it is none.
 pub async fn until_other(path: PathBuf) {
-    let mut file = Watched::new(path, BACKSTOP);
+    let mut file = Text::new(path, BACKSTOP);
     let first = file.last.clone();
     while !file.changed().await.is_ok_and(|now| Some(&now) != first.as_ref()) {}
 }
 
 /// A file, and what was in it last.
-struct Watched {
+struct Text {
     path: PathBuf,
-    backstop: Duration,
-    changes: mpsc::Receiver<()>,
+    watched: Watched,
     last: Option<String>,
-    // Tells as long as it is there.
-    _watcher: Option<RecommendedWatcher>,
 }
 
-impl Watched {
+impl Text {
     fn new(path: PathBuf, backstop: Duration) -> Self {
-        let (changed, changes) = mpsc::channel(1);
-        let watcher = watch_folder(&path, changed)
-            .inspect_err(|error| {
-                tracing::warn!(%error, path = %path.display(), "the folder cannot be watched; the file is read once a minute");
-            })
-            .ok();
+        let watched = Watched::new(&path, backstop);
         let last = read(&path).ok();
-        Self { path, backstop, changes, last, _watcher: watcher }
+        Self { path, watched, last }
     }
 
     /// What is in it, when that is something else than before, or why it cannot be read.
     async fn changed(&mut self) -> std::io::Result<String> {
         loop {
-            // A watcher that is gone leaves the backstop.
-            match tokio::time::timeout(self.backstop, self.changes.recv()).await {
-                Ok(Some(())) => tokio::time::sleep(Duration::from_millis(20)).await,
-                Ok(None) => tokio::time::sleep(self.backstop).await,
-                Err(_) => {}
-            }
+            self.watched.sign().await;
             match read(&self.path) {
                 Ok(now) if self.last.as_ref() == Some(&now) => {}
                 now => {
@@ -108,24 +92,13 @@ fn read(path: &Path) -> std::io::Result<String> {
     std::fs::read_to_string(path)
 }
 
-fn watch_folder(path: &Path, changed: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // Our own reading is told as well, and would make us read again, for ever.
-        if !event.is_ok_and(|event| event.kind.is_access()) {
-            // Full is as good: the change that is waiting to be looked at is this one as well.
-            changed.try_send(()).unwrap_or_default();
-        }
-    })?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    watcher.watch(folder, RecursiveMode::NonRecursive)?;
-    Ok(watcher)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::disallowed_methods, reason = "these tests are about files")]
 
     use std::{fs, os::unix::fs::symlink};
+
+    use tokio::sync::mpsc;
 
     use super::*;
     use crate::cluster::metrics::Gathered;
@@ -144,22 +117,6 @@ mod tests {
         let link = folder.join("..data_tmp");
         symlink(generation, &link).unwrap();
         fs::rename(&link, folder.join("..data")).unwrap();
-    }
-
-    #[tokio::test]
-    async fn reading_the_file_is_no_change_of_it() {
-        let folder = std::env::temp_dir().join(format!("hcp-identity-read-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        let path = folder.join("settings.yaml");
-        fs::write(&path, "mode: enforce").unwrap();
-        let (sender, mut changes) = mpsc::channel(1);
-        let _watcher = watch_folder(&path, sender).unwrap();
-        read(&path).unwrap();
-        let woken = tokio::time::timeout(Duration::from_millis(300), changes.recv()).await;
-        assert!(woken.is_err(), "reading wakes the reader");
-        fs::write(&path, "mode: observe").unwrap();
-        tokio::time::timeout(Duration::from_secs(20), changes.recv()).await.expect("the change is seen");
-        fs::remove_dir_all(&folder).unwrap();
     }
 
     /// With the backstop an hour away, only the watch can have seen it.

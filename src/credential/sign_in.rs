@@ -25,6 +25,12 @@ pub struct SignIn {
 }
 
 impl SignIn {
+    /// Where it gets a token, which is the audience of its assertion as well.
+    #[must_use]
+    pub fn token_url(&self) -> String {
+        format!("{}/{}/oauth2/v2.0/token", self.endpoint, self.tenant_id)
+    }
+
     /// None where [`judge`](super::judge) says what is wrong.
     #[must_use]
     pub fn read(value: &Secret, encoding: ObjectEncoding) -> Option<Self> {

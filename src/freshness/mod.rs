@@ -68,7 +68,7 @@ pub fn look(
 ) -> Freshness {
     let mounts = mounts(component, observed, known, before, limits, now);
     let late = late(known, &mounts, limits, now);
-    let (reason, message) = judge(known, &mounts, observed.republish, limits, now).unzip();
+    let (reason, message) = judge(known, &mounts, &late, observed.republish, limits, now).unzip();
     let message = message.unwrap_or_default();
     Freshness { reason, message, mounts, late: late.into_iter().map(|late| late.pod).collect() }
 }
@@ -167,12 +167,19 @@ fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
 type Said = (Reason, String);
 
 /// The worst that is to be said of a credential. Nothing, where nothing is known of it.
-fn judge(known: &Verification, mounts: &[Mount], republish: Republish, limits: Limits, now: Timestamp) -> Option<Said> {
+fn judge(
+    known: &Verification,
+    mounts: &[Mount],
+    late: &[Late],
+    republish: Republish,
+    limits: Limits,
+    now: Timestamp,
+) -> Option<Said> {
     let current = known.version.as_deref()?;
     let stale: Vec<_> = mounts.iter().filter(|mount| !mount.is_current(known)).collect();
     let reloading = reloading(known, mounts, limits, now);
     expired(known, &stale, now)
-        .or_else(|| restart_required(&late(known, mounts, limits, now)))
+        .or_else(|| restart_required(late))
         .or_else(|| rotation(known, current, &stale, republish, limits, now))
         .or_else(|| renewal_overdue(known, now))
         .or_else(|| reload_pending(&reloading, limits))

@@ -19,8 +19,9 @@ use azure_identity::{
 
 use super::{
     Vault, cloud,
-    refusal::{Kind, Refusal, chain},
+    refusal::{Kind, Refusal},
 };
+use crate::finding::chain;
 
 /// What the environment says. Its proxies (`HTTPS_PROXY`, `NO_PROXY`) count as well.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use azure_core::{Error, error::ErrorKind, http::headers::Headers};
 
-use crate::explain::explain;
+use crate::{explain::explain, finding::chain};
 
 /// What was refused. The message says what failed, why, and what to do.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -73,20 +73,6 @@ fn unanswered(url: &str, error: &Error) -> String {
     let text = chain(error);
     let unresolved = ["failed to lookup address", "dns error"].iter().any(|words| text.contains(words));
     if unresolved { format!("{text}: no such host {url}") } else { text }
-}
-
-/// An error and what caused it.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let words = cause.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 pub(super) fn retry_after(headers: &Headers) -> Option<Duration> {

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use super::{
     access::Azure,
     cloud,
-    refusal::{Kind, Refusal, chain},
+    refusal::{Kind, Refusal},
 };
-use crate::{assertion::assertion, credential::SignIn, names::is_uuid};
+use crate::{assertion::assertion, credential::SignIn, finding::chain, names::is_uuid};
 
 impl Azure {
     /// Whether Entra gives a token for this credential. The token is not looked at.
@@ -27,8 +27,7 @@ impl Azure {
         }
         let scope = cloud::scope(cloud, self.access.resource_manager.as_deref());
         let scope = scope.ok_or_else(|| refused("the cloud is not known; set HCP_IDENTITY_RESOURCE_MANAGER"))?;
-        let url = format!("{endpoint}/{tenant_id}/oauth2/v2.0/token");
-        let assertion = assertion(credential, &url, now).ok_or_else(|| refused("its key cannot sign"))?;
+        let assertion = assertion(credential, now).ok_or_else(|| refused("its key cannot sign"))?;
         let form = [
             ("client_assertion", assertion.as_str()),
             ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
@@ -38,7 +37,7 @@ impl Azure {
         ];
         let unanswered =
             |error: reqwest::Error| Refusal::new(Kind::Unavailable, &subject, &chain(&error.without_url()));
-        let answer = self.http.post(&url).form(&form).send().await.map_err(unanswered)?;
+        let answer = self.http.post(credential.token_url()).form(&form).send().await.map_err(unanswered)?;
         let status = answer.status();
         if status.is_success() {
             return Ok(());

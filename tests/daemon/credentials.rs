@@ -68,13 +68,9 @@ impl World {
     pub(super) async fn daemon(&self, arguments: &[&str]) -> Daemon {
         let file = self.stage.file("ca.pem");
         fs::write(&file, &self.standin.about().ca_pem).expect("a CA");
-        let proxy = format!("http://{}", self.standin.about().proxy);
-        let environment = [
-            ("HTTPS_PROXY", proxy.as_str()),
-            ("HTTP_PROXY", &proxy),
-            ("NO_PROXY", "127.0.0.1"),
-            ("SSL_CERT_FILE", file.to_str().expect("text")),
-        ];
+        let proxy = self.standin.proxy_environment();
+        let mut environment: Vec<_> = proxy.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        environment.push(("SSL_CERT_FILE", file.to_str().expect("text")));
         let mut daemon = self.stage.start(&self.stage.kubeconfig.clone(), arguments, &environment);
         daemon.until_ready().await;
         daemon

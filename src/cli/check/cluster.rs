@@ -6,13 +6,18 @@ use std::{
 };
 
 use anstyle::{AnsiColor, Style};
-use anyhow::{Result, anyhow};
+use anyhow::anyhow;
 use kube::Client;
 
 use crate::{
     cli::{
-        CommandResult, Outcome, cluster_command::with_client, environment, input, report, run::load,
-        settings_flags::SettingsFlags, target::TargetArgs,
+        CommandResult, Outcome,
+        answer::{OutputFormat, print},
+        cluster_command::{printable, with_client},
+        environment, input, report,
+        run::load,
+        settings_flags::SettingsFlags,
+        target::TargetArgs,
     },
     cluster::fitness::{Check, Examination, Lease, Verdict, examine, named_vaults},
     vault::{Access, Azure, Refusal},
@@ -59,12 +64,6 @@ pub(super) struct Args {
     target: TargetArgs,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
-enum OutputFormat {
-    Text,
-    Json,
-}
-
 pub(super) fn run(args: &Args) -> CommandResult {
     let text = args.settings.as_deref().map(input::read_small).transpose()?.unwrap_or_default();
     let settings = load(&args.flags.layer()?, &text).map_err(|why| anyhow!(why))?;
@@ -76,7 +75,7 @@ pub(super) fn run(args: &Args) -> CommandResult {
         }
         Ok(examination)
     })?;
-    print(&examination, args.output)?;
+    print(&examination, args.output, lines)?;
     let errors = count(&examination, Verdict::Error);
     report::note(&format!(
         "as {}: {}, {}, {} ok, {} skipped",
@@ -113,25 +112,15 @@ fn count(examination: &Examination, verdict: Verdict) -> usize {
     examination.checks.iter().filter(|check| check.verdict == verdict).count()
 }
 
-fn print(examination: &Examination, form: OutputFormat) -> Result<()> {
-    let mut out = io::BufWriter::new(anstream::stdout().lock());
-    let written = match form {
-        OutputFormat::Text => examination.checks.iter().try_for_each(|check| line(&mut out, check)),
-        OutputFormat::Json => {
-            serde_json::to_writer_pretty(&mut out, examination).map_err(io::Error::from).and_then(|()| writeln!(out))
-        }
-    };
-    let flushed = written.and_then(|()| out.flush());
-    flushed.or_else(report::unless_reader_left).map_err(|error| anyhow!("cannot write standard output: {error}"))
+fn lines(out: &mut dyn Write, examination: &Examination) -> io::Result<()> {
+    examination.checks.iter().try_for_each(|check| line(out, check))
 }
 
 /// As a finding: severity, reason, what, why, and what to do.
-fn line(out: &mut impl Write, check: &Check) -> io::Result<()> {
+fn line(out: &mut dyn Write, check: &Check) -> io::Result<()> {
     let Check { check: name, verdict, reason, message, remedy } = check;
     let style = style(*verdict);
-    // Text of the cluster may not drive the terminal.
-    let message: String =
-        message.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
+    let message = printable(message);
     write!(out, "{style}{verdict}{style:#}[{reason}]: {name}: {message}")?;
     match remedy {
         Some(remedy) => writeln!(out, "; {remedy}"),

@@ -5,15 +5,18 @@ use std::{
     path::PathBuf,
 };
 
-use anyhow::{Result, anyhow};
 use jiff::Timestamp;
 
 use crate::{
-    cli::{CommandResult, Outcome, environment, input, report},
+    cli::{
+        CommandResult, Outcome,
+        answer::{OutputFormat, print},
+        environment, input, report,
+    },
     credential::{Facts, Verdict, judge},
 };
 
-use super::expected::{Expected, OutputFormat};
+use super::expected::Expected;
 
 /// Check a credential as the component that signs in with it will read it.
 ///
@@ -46,23 +49,11 @@ pub(super) fn run(args: &Args) -> CommandResult {
     let value = input::read_secret(&args.file)?;
     let now = args.at.unwrap_or_else(environment::now);
     let verdict = judge(&value, args.expected.encoding(), &args.expected.expectation(), now);
-    print(&verdict, args.output)?;
+    print(&verdict, args.output, text)?;
     Ok(if verdict.is_valid() { Outcome::Done } else { Outcome::Findings })
 }
 
-fn print(verdict: &Verdict, form: OutputFormat) -> Result<()> {
-    let mut out = io::BufWriter::new(anstream::stdout().lock());
-    let written = match form {
-        OutputFormat::Text => text(&mut out, verdict),
-        OutputFormat::Json => {
-            serde_json::to_writer_pretty(&mut out, verdict).map_err(io::Error::from).and_then(|()| writeln!(out))
-        }
-    };
-    let flushed = written.and_then(|()| out.flush());
-    flushed.or_else(report::unless_reader_left).map_err(|error| anyhow!("cannot write standard output: {error}"))
-}
-
-pub(super) fn text(out: &mut impl Write, verdict: &Verdict) -> io::Result<()> {
+pub(super) fn text(out: &mut dyn Write, verdict: &Verdict) -> io::Result<()> {
     for problem in &verdict.problems {
         let style = report::style(problem.severity);
         let line = problem.to_string();

@@ -42,12 +42,6 @@ enum Encoding {
     Base64,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
-pub(super) enum OutputFormat {
-    Text,
-    Json,
-}
-
 impl Expected {
     pub(super) fn encoding(&self) -> ObjectEncoding {
         match self.object_encoding {

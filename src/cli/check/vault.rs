@@ -2,16 +2,17 @@
 
 use std::io::{self, Write};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::Context as _;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{
-    credential,
-    expected::{Expected, OutputFormat},
-};
+use super::{credential, expected::Expected};
 use crate::{
-    cli::{CommandResult, Outcome, environment, report},
+    cli::{
+        CommandResult, Outcome,
+        answer::{OutputFormat, print},
+        environment, report,
+    },
     credential::{Expectation, Reason, SignIn, VaultDates, Verdict, judge},
     finding::Severity,
     vault::{Access, Azure, Fetched, Kind, Level, Listed, Refusal, Vault},
@@ -104,7 +105,7 @@ pub(super) fn run(args: &Args) -> CommandResult {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     let azure = Azure::new(Access::of(environment::variable))?;
     let answer = runtime.block_on(ask(&azure, args))?;
-    print(&answer, args.output)?;
+    print(&answer, args.output, text)?;
     let refused = answer.problems.iter().any(|problem| problem.severity == Severity::Error);
     let invalid = answer.credential.as_ref().is_some_and(|verdict| !verdict.is_valid());
     Ok(if refused || invalid { Outcome::Findings } else { Outcome::Done })
@@ -219,19 +220,7 @@ impl Answer {
     }
 }
 
-fn print(answer: &Answer, form: OutputFormat) -> Result<()> {
-    let mut out = io::BufWriter::new(anstream::stdout().lock());
-    let written = match form {
-        OutputFormat::Text => text(&mut out, answer),
-        OutputFormat::Json => {
-            serde_json::to_writer_pretty(&mut out, answer).map_err(io::Error::from).and_then(|()| writeln!(out))
-        }
-    };
-    let flushed = written.and_then(|()| out.flush());
-    flushed.or_else(report::unless_reader_left).map_err(|error| anyhow!("cannot write standard output: {error}"))
-}
-
-fn text(out: &mut impl Write, answer: &Answer) -> io::Result<()> {
+fn text(out: &mut dyn Write, answer: &Answer) -> io::Result<()> {
     for Problem { severity, reason, message } in &answer.problems {
         let style = report::style(*severity);
         writeln!(out, "{style}{severity}{style:#}[{reason}]: {message}")?;

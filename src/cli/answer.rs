@@ -1,0 +1,31 @@
+//! One answer, for people as text or for machines as JSON.
+
+use std::io::{self, BufWriter, Write};
+
+use anyhow::{Result, anyhow};
+use serde::Serialize;
+
+use super::report;
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub(super) enum OutputFormat {
+    Text,
+    Json,
+}
+
+/// Writes it to standard output.
+pub(super) fn print<T: Serialize>(
+    answer: &T,
+    form: OutputFormat,
+    text: impl FnOnce(&mut dyn Write, &T) -> io::Result<()>,
+) -> Result<()> {
+    let mut out = BufWriter::new(anstream::stdout().lock());
+    let written = match form {
+        OutputFormat::Text => text(&mut out, answer),
+        OutputFormat::Json => {
+            serde_json::to_writer_pretty(&mut out, answer).map_err(io::Error::from).and_then(|()| writeln!(out))
+        }
+    };
+    let flushed = written.and_then(|()| out.flush());
+    flushed.or_else(report::unless_reader_left).map_err(|error| anyhow!("cannot write standard output: {error}"))
+}
