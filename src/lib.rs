@@ -8,6 +8,7 @@
 mod assertion;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod clouds;
 #[cfg(feature = "cluster")]
 pub mod cluster;
 pub mod component;

@@ -221,3 +221,22 @@ fn an_input_without_hosted_clusters_is_told() {
     assert_eq!(output.status.code(), Some(0));
     assert!(text(output.stderr).contains("there is no HostedCluster"));
 }
+
+/// A variable is a flag as well, and an empty one is told like any other.
+#[test]
+fn a_flag_that_is_a_choice_says_what_may_be_chosen() {
+    for (flag, word, choices) in [
+        ("mode", "enforced", "enforce, observe"),
+        ("credential-check", "sign-in", "none, metadata, content, signIn"),
+        ("rotation", "", "observe, restart"),
+    ] {
+        let variable = format!("HCP_IDENTITY_{}", flag.to_uppercase().replace('-', "_"));
+        for command in
+            [hcp_identity().args(["run", &format!("--{flag}"), word]), hcp_identity().arg("run").env(variable, word)]
+        {
+            let (exit, stdout, stderr) = run(command);
+            assert_eq!((exit, stdout.as_str()), (2, ""));
+            assert!(stderr.contains(&format!("[possible values: {choices}]")), "{stderr}");
+        }
+    }
+}

@@ -1,8 +1,10 @@
 //! Every setting as a flag and as a variable: a layer over the settings file.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, error::Error, str::FromStr};
 
 use anyhow::{Result, anyhow};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use strum::VariantNames;
 
 use super::environment::KEY_VAULT_USER;
 use crate::settings::{
@@ -18,19 +20,19 @@ pub(super) struct SettingsFlags {
     key_vault_user_client_id: Option<String>,
 
     /// enforce, or observe: write nothing but our own status, events and Lease.
-    #[arg(long, value_name = "MODE", env = "HCP_IDENTITY_MODE")]
+    #[arg(long, value_name = "MODE", value_parser = choice::<Mode>(), env = "HCP_IDENTITY_MODE")]
     mode: Option<Mode>,
 
     /// How pods come to their wiring: workload (on the Deployments) or none (HyperShift wires its own).
-    #[arg(long, value_name = "HOW", env = "HCP_IDENTITY_POD_PATCH")]
+    #[arg(long, value_name = "HOW", value_parser = choice::<PodPatch>(), env = "HCP_IDENTITY_POD_PATCH")]
     pod_patch: Option<PodPatch>,
 
     /// Whether the AzureClusterIdentity of each HostedCluster is written: none or apply.
-    #[arg(long, value_name = "HOW", env = "HCP_IDENTITY_AZURE_CLUSTER_IDENTITY")]
+    #[arg(long, value_name = "HOW", value_parser = choice::<AzureClusterIdentityWriting>(), env = "HCP_IDENTITY_AZURE_CLUSTER_IDENTITY")]
     azure_cluster_identity: Option<AzureClusterIdentityWriting>,
 
     /// How closely credentials are looked at in their vault: none, metadata, content or signIn (credentialCheck).
-    #[arg(long, value_name = "LEVEL", env = "HCP_IDENTITY_CREDENTIAL_CHECK")]
+    #[arg(long, value_name = "LEVEL", value_parser = choice::<CredentialCheck>(), env = "HCP_IDENTITY_CREDENTIAL_CHECK")]
     credential_check: Option<CredentialCheck>,
 
     /// How often they are looked at (checkInterval) [default: 10m].
@@ -38,7 +40,7 @@ pub(super) struct SettingsFlags {
     check_interval: Option<String>,
 
     /// What is done about pods that may hold an old credential for too long: observe or restart (rotation).
-    #[arg(long, value_name = "HOW", env = "HCP_IDENTITY_ROTATION")]
+    #[arg(long, value_name = "HOW", value_parser = choice::<Rotation>(), env = "HCP_IDENTITY_ROTATION")]
     rotation: Option<Rotation>,
 
     /// The latest reload of a consumer after its mount has changed (consumerReload) [default: 6h].
@@ -84,6 +86,14 @@ pub(super) struct SettingsFlags {
     /// error, warn, info, debug, trace, or a filter of tracing (logLevel) [default: info].
     #[arg(long, value_name = "LEVEL", env = "HCP_IDENTITY_LOG_LEVEL")]
     log_level: Option<String>,
+}
+
+/// One of the words that the settings file has.
+fn choice<T>() -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err: Error + Send + Sync> + VariantNames + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(T::VARIANTS).try_map(|word| word.parse::<T>())
 }
 
 impl SettingsFlags {

@@ -4,7 +4,10 @@
 //! of openshift/hypershift, generated from `api/hypershift/v1beta1/{hostedcluster_types,azure}.go`.
 
 use super::{Field, List, Object, Presence, Rule, Schema, Text, rules};
-use crate::names::{is_dns_label, is_secret_name, is_uuid};
+use crate::{
+    clouds,
+    names::{is_dns_label, is_secret_name, is_uuid},
+};
 
 pub(super) static HOSTED_CLUSTER: Object =
     object(&[optional("metadata", Schema::Object(&METADATA)), optional("spec", Schema::Object(&SPEC))]);
@@ -60,17 +63,7 @@ static AZURE: Object = with_rules(
     &[rules::private_follows_topology, rules::private_link_needs_an_identity],
 );
 
-pub(super) static CLOUDS: Text = Text {
-    values: &[
-        "AzurePublicCloud",
-        "AzureUSGovernmentCloud",
-        "AzureChinaCloud",
-        "AzureGermanCloud",
-        "AzureStackCloud",
-        "AzureBleuCloud",
-    ],
-    ..Text::ANY
-};
+pub(super) static CLOUDS: Text = Text { values: &clouds::NAMES, ..Text::ANY };
 
 static PRIVATE: Object = with_rules(
     &[

@@ -1,4 +1,4 @@
-//! `authentication_endpoint`: what Go's `net/url` makes of it, and which cloud it belongs to.
+//! `authentication_endpoint`: what Go's `net/url` makes of it.
 
 use std::net::Ipv6Addr;
 
@@ -12,30 +12,6 @@ pub(super) enum Endpoint<'a> {
     },
     /// The consumer refuses it.
     Refused(&'static str),
-}
-
-/// Where Entra answers for each cloud of a HostedCluster; regional hosts stand in front of them.
-const HOSTS: [(&str, &[&str]); 5] = [
-    (
-        "AzurePublicCloud",
-        &["login.microsoftonline.com", "login.microsoft.com", "login.windows.net", "logincredential.microsoft.com"],
-    ),
-    ("AzureUSGovernmentCloud", &["login.microsoftonline.us"]),
-    ("AzureChinaCloud", &["login.chinacloudapi.cn", "login.partner.microsoftonline.cn"]),
-    ("AzureGermanCloud", &["login.microsoftonline.de"]),
-    ("AzureBleuCloud", &["login.sovcloud-identity.fr"]),
-];
-
-/// The cloud whose Entra answers at this host.
-pub(super) fn cloud_of(host: &str) -> Option<&'static str> {
-    let host = host.to_ascii_lowercase();
-    let host = host.split(':').next().unwrap_or_default();
-    let belongs = |known: &str| {
-        host.strip_suffix(known).is_some_and(|front| front.is_empty() || front.ends_with('.'))
-            // Regional: westeurope.login.microsoft.com, or westus2.logincredential.microsoft.com.
-            || known.strip_prefix("login.").is_some_and(|domain| host == format!("logincredential.{domain}"))
-    };
-    HOSTS.iter().find(|(_, hosts)| hosts.iter().any(|known| belongs(known))).map(|(cloud, _)| *cloud)
 }
 
 pub(super) fn read(endpoint: &str) -> Endpoint<'_> {

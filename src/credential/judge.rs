@@ -15,6 +15,7 @@ use super::{
     endpoint::{self, Endpoint},
 };
 use crate::{
+    clouds::Cloud,
     finding::{Quoted, Severity},
     names::is_uuid,
 };
@@ -271,7 +272,7 @@ fn endpoint(document: &Document, expected: &Expectation, problems: &mut Vec<Prob
         }
         Endpoint::Https { host } => host,
     };
-    match (endpoint::cloud_of(host), expected.cloud.as_deref()) {
+    match (Cloud::of_entra(host), expected.cloud.as_deref()) {
         (Some(cloud), Some(wanted)) if cloud != wanted => {
             let message = format!("is of {cloud}, and the HostedCluster is in {}", Quoted(wanted));
             problems.push(Problem::error(Reason::OtherCloud, field, message, REMEDY));

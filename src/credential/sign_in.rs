@@ -8,6 +8,7 @@ use super::{
     encoding,
     endpoint::{self, Endpoint},
 };
+use crate::clouds::Cloud;
 
 /// A credential that the consumer accepts, taken apart. `Debug` shows no key.
 #[derive(Debug)]
@@ -44,7 +45,7 @@ impl SignIn {
             client_id: text(Field::ClientId)?.to_owned(),
             tenant_id: text(Field::TenantId)?.to_owned(),
             endpoint: endpoint.trim_end_matches('/').to_owned(),
-            endpoint_is_known: endpoint::cloud_of(host).is_some(),
+            endpoint_is_known: Cloud::of_entra(host).is_some(),
             key,
             chain: chain.into_iter().map(|certificate| certificate.der).collect(),
         })

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{Settings, SettingsError, SettingsFile, selector};
 
 /// Whether anything but our own status, events and Lease is written.
-#[derive(Clone, Copy, Debug, Default, Deserialize, strum::EnumString, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, strum::EnumString, strum::VariantNames, Eq, PartialEq)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Mode {
@@ -19,7 +19,7 @@ pub enum Mode {
 }
 
 /// How pods come to their wiring.
-#[derive(Clone, Copy, Debug, Default, Deserialize, strum::EnumString, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, strum::EnumString, strum::VariantNames, Eq, PartialEq)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum PodPatch {
@@ -31,7 +31,7 @@ pub enum PodPatch {
 }
 
 /// Whether the AzureClusterIdentity of each HostedCluster is written.
-#[derive(Clone, Copy, Debug, Default, Deserialize, strum::EnumString, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, strum::EnumString, strum::VariantNames, Eq, PartialEq)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum AzureClusterIdentityWriting {
@@ -41,7 +41,9 @@ pub enum AzureClusterIdentityWriting {
 }
 
 /// How closely credentials are looked at in their vault.
-#[derive(Clone, Copy, Debug, Default, Deserialize, strum::EnumString, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(
+    Clone, Copy, Debug, Default, Deserialize, strum::EnumString, strum::VariantNames, Eq, Ord, PartialEq, PartialOrd,
+)]
 #[serde(rename_all = "camelCase")]
 #[strum(serialize_all = "camelCase")]
 pub enum CredentialCheck {
@@ -56,7 +58,7 @@ pub enum CredentialCheck {
 }
 
 /// What is done about pods that may hold an old credential for too long.
-#[derive(Clone, Copy, Debug, Default, Deserialize, strum::EnumString, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, strum::EnumString, strum::VariantNames, Eq, PartialEq)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Rotation {

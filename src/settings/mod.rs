@@ -91,7 +91,10 @@ impl SettingsFile {
         if !value.is_object() {
             return Err("is no mapping of settings".to_owned());
         }
-        serde_json::from_value(value).map_err(|error| error.to_string())
+        serde_path_to_error::deserialize(value).map_err(|error| match error.path().to_string().as_str() {
+            "." => error.inner().to_string(),
+            key => format!("{key}: {}", error.inner()),
+        })
     }
 }
 
@@ -340,5 +343,12 @@ mod tests {
         for yaml in ["keyVaultUserClientId: x", "components: {ingres: {}}", "components: {ingress: {path: /x}}"] {
             assert!(SettingsFile::parse(yaml).is_err(), "{yaml}");
         }
+    }
+
+    #[test]
+    fn a_wrong_value_is_told_with_its_key() {
+        let message = |yaml| SettingsFile::parse(yaml).unwrap_err();
+        assert!(message("credentialCheck: contents").starts_with("credentialCheck: unknown variant `contents`"));
+        assert!(message("listen: {health: 8081}").starts_with("listen.health: invalid type: integer `8081`"));
     }
 }

@@ -21,7 +21,7 @@ use super::{
     Vault, cloud,
     refusal::{Kind, Refusal},
 };
-use crate::finding::chain;
+use crate::{clouds::Cloud, finding::chain};
 
 /// What the environment says. Its proxies (`HTTPS_PROXY`, `NO_PROXY`) count as well.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -83,13 +83,10 @@ impl Azure {
     /// # Errors
     /// If the name can be no vault's, the cloud is unknown, or this process has no identity.
     pub fn vault(&self, name: &str, cloud: &str) -> Result<Arc<Vault>, Refusal> {
-        let subject = format!("cannot reach vault {name}");
-        let url = cloud::vault_url(name, cloud, self.access.vault_suffix.as_deref()).ok_or_else(|| {
-            let text = format!(
-                "it is no name of a vault, or the vaults of cloud {cloud:?} are not known: set HCP_IDENTITY_VAULT_SUFFIX"
-            );
-            Refusal::new(Kind::Unavailable, &subject, &text)
-        })?;
+        let of_cloud = if cloud.is_empty() { String::new() } else { format!(" of {cloud}") };
+        let subject = format!("cannot reach vault {name}{of_cloud}");
+        let url = cloud::vault_url(name, cloud, self.access.vault_suffix.as_deref())
+            .map_err(|why| Refusal::new(Kind::Unavailable, &subject, &why.to_string()))?;
         let mut known = self.vaults.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(vault) = known.get(&url) {
             return Ok(Arc::clone(vault));
@@ -104,13 +101,13 @@ impl Azure {
 
     /// Whom this process is in a cloud.
     fn credential(&self, cloud: &str) -> azure_core::Result<Arc<dyn TokenCredential>> {
-        let authority = self.access.authority.as_deref().or_else(|| cloud::of(cloud).map(|cloud| cloud.authority));
-        let key = authority.unwrap_or_default();
+        let authority = self.access.authority.clone().or_else(|| Cloud::of(cloud)?.authority());
+        let key = authority.as_deref().unwrap_or_default();
         let mut known = self.credentials.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(credential) = known.get(key) {
             return Ok(Arc::clone(credential));
         }
-        let credential = self.new_credential(authority)?;
+        let credential = self.new_credential(authority.as_deref())?;
         known.insert(key.to_owned(), Arc::clone(&credential));
         Ok(credential)
     }

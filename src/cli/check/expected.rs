@@ -1,6 +1,9 @@
 //! What a credential should be, as far as whoever checks it knows: flags of every check of one.
 
-use crate::credential::{Expectation, ObjectEncoding};
+use crate::{
+    clouds,
+    credential::{Expectation, ObjectEncoding},
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Expected {
@@ -9,7 +12,7 @@ pub(super) struct Expected {
     object_encoding: Encoding,
 
     /// The cloud it should sign in to, as spec.platform.azure.cloud names it.
-    #[arg(long, value_name = "CLOUD", value_parser = CLOUDS)]
+    #[arg(long, value_name = "CLOUD", value_parser = clouds::NAMES)]
     pub(super) cloud: Option<String>,
 
     /// The client id that the HostedCluster names. Another one is a warning.
@@ -24,15 +27,6 @@ pub(super) struct Expected {
     #[arg(long, value_name = "ID")]
     tenant_id: Option<String>,
 }
-
-const CLOUDS: [&str; 6] = [
-    "AzurePublicCloud",
-    "AzureUSGovernmentCloud",
-    "AzureChinaCloud",
-    "AzureGermanCloud",
-    "AzureStackCloud",
-    "AzureBleuCloud",
-];
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
 enum Encoding {
