@@ -2,6 +2,8 @@
 //!
 //! Decided from what is there alone: a daemon that was killed goes on where it was.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
@@ -34,8 +36,14 @@ const HOUR: SignedDuration = SignedDuration::from_hours(1);
 /// - None while any pod of the control plane is going or has just come, and none beside one of its component that is not
 ///   ready.
 /// - None that has begun with the vault's version: no pod is evicted twice for one.
+/// - A pod whose eviction was refused, by its UID, has its turn after the others: a disruption budget keeps its own pods only.
 #[must_use]
-pub fn next(observed: &Observed, credentials: &Credentials, now: Timestamp) -> Option<Eviction> {
+pub fn next(
+    observed: &Observed,
+    credentials: &Credentials,
+    refused: &BTreeSet<Box<str>>,
+    now: Timestamp,
+) -> Option<Eviction> {
     let is_busy = credentials.trouble.is_some()
         || observed.pods.iter().any(|pod| is_moving(pod, now))
         || begun_within_an_hour(observed, credentials, now) >= BUDGET;
@@ -43,9 +51,10 @@ pub fn next(observed: &Observed, credentials: &Credentials, now: Timestamp) -> O
         return None;
     }
     let late = credentials.freshness.iter().flat_map(|(id, fresh)| fresh.late.iter().map(move |pod| (*id, pod)));
-    let mut pods = late.filter_map(|(id, name)| Some((id, observed.mounting(id).find(|pod| pod.name == *name)?)));
-    let (component, pod) = pods.find(|(id, pod)| may_go(*id, pod, observed, credentials, now))?;
-    Some(Eviction { component, pod: pod.name.clone(), uid: pod.uid.clone() })
+    let pods = late.filter_map(|(id, name)| Some((id, observed.mounting(id).find(|pod| pod.name == *name)?)));
+    let may_go: Vec<_> = pods.filter(|(id, pod)| may_go(*id, pod, observed, credentials, now)).collect();
+    let (component, pod) = may_go.iter().find(|(_, pod)| !refused.contains(&pod.uid)).or(may_go.first())?;
+    Some(Eviction { component: *component, pod: pod.name.clone(), uid: pod.uid.clone() })
 }
 
 fn is_moving(pod: &Pod, now: Timestamp) -> bool {
@@ -98,6 +107,7 @@ mod tests {
         ids: [Id; 2],
         observed: Observed,
         credentials: Credentials,
+        refused: BTreeSet<Box<str>>,
     }
 
     impl World {
@@ -126,12 +136,13 @@ mod tests {
                 freshness: [(ids[0], late(["a1", "a2"])), (ids[1], late(["b1", "b2"]))].into(),
                 ..Credentials::default()
             };
-            Self { ids, observed: Observed { pods, ..Observed::default() }, credentials }
+            let observed = Observed { pods, ..Observed::default() };
+            Self { ids, observed, credentials, refused: BTreeSet::new() }
         }
 
         fn next(&self) -> Option<String> {
             let now = Timestamp::from_second(NOW).unwrap();
-            next(&self.observed, &self.credentials, now).map(|eviction| eviction.pod.into())
+            next(&self.observed, &self.credentials, &self.refused, now).map(|eviction| eviction.pod.into())
         }
 
         fn pod(&mut self, name: &str) -> &mut Pod {
@@ -229,5 +240,14 @@ mod tests {
         assert_eq!(world.next(), None);
         world.observed.pods.pop();
         assert_eq!(world.next().as_deref(), Some("a1"));
+    }
+
+    #[test]
+    fn who_may_not_go_keeps_nobody_else() {
+        let mut world = World::late();
+        world.refused.insert("uid-a1".into());
+        assert_eq!(world.next().as_deref(), Some("a2"));
+        world.refused.extend(["uid-a2", "uid-b1", "uid-b2"].map(Box::from));
+        assert_eq!(world.next().as_deref(), Some("a1"), "and then it is tried again");
     }
 }

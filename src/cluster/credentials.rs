@@ -1,6 +1,9 @@
 //! What is known of a HostedCluster's credentials, what follows from it, and the restarts that it takes.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use hcp_identity_api::control_plane_identity::{ComponentStatus, ControlPlaneIdentityStatus};
 use tokio::time::Instant;
@@ -32,6 +35,8 @@ const BETWEEN_EVICTIONS: Duration = Duration::from_secs(60);
 pub(super) struct Restarts {
     /// When a pod was last evicted, or was to be.
     last: Option<Instant>,
+    /// UIDs of the pods that were not let go in this round.
+    refused: BTreeSet<Box<str>>,
     /// Pods wait for it.
     pending: bool,
 }
@@ -115,7 +120,8 @@ pub(super) async fn restart(
     if !restarts.pending || !is_quiet {
         return;
     }
-    let Some(Eviction { component, pod, uid }) = rotation::next(&seen.observed, credentials, seen.now) else { return };
+    let next = rotation::next(&seen.observed, credentials, &restarts.refused, seen.now);
+    let Some(Eviction { component, pod, uid }) = next else { return };
     let namespace = seen.key.control_plane_namespace();
     // Refused, it is tried again no sooner.
     restarts.last = Some(Instant::now());
@@ -123,6 +129,11 @@ pub(super) async fn restart(
     let hosted_cluster = seen.key.to_string();
     match writer.evict(&path, &uid).await {
         Ok(_) => tracing::info!(hosted_cluster, namespace, %component, pod, "evicted"),
-        Err(error) => tracing::warn!(hosted_cluster, namespace, %component, pod, %error, "the pod was not evicted"),
+        Err(error) => {
+            tracing::warn!(hosted_cluster, namespace, %component, pod, %error, "the pod was not evicted");
+            if !restarts.refused.insert(uid) {
+                restarts.refused.clear();
+            }
+        }
     }
 }

@@ -94,7 +94,7 @@ impl World {
         self.store_version(secret, value, None);
     }
 
-    fn store_version(&self, secret: &str, value: &str, name_of_version: Option<&str>) {
+    pub(super) fn store_version(&self, secret: &str, value: &str, name_of_version: Option<&str>) {
         let azure = self.standin.azure();
         let (now, name) = (azure.clock.now(), format!("prod-{secret}"));
         let value = match secret {
@@ -120,14 +120,14 @@ impl World {
         }
     }
 
-    async fn recheck(&self, value: &str) {
+    pub(super) async fn recheck(&self, value: &str) {
         let patch = json!({"metadata": {"annotations": {"hcpidentity.dev/recheck": value}}});
         let api = self.stage.api(&self.stage.namespace, HOSTED_CLUSTER);
         api.patch("prod", &PatchParams::default(), &Patch::Merge(&patch)).await.expect("a HostedCluster");
     }
 
     /// The status when the component has this reason, and what is said of that.
-    async fn reason(&self, id: &str, reason: &str) -> (Value, String) {
+    pub(super) async fn reason(&self, id: &str, reason: &str) -> (Value, String) {
         let fits = |status: &Value| component(status, id)["reason"] == reason;
         let status = wait_until(reason, async || self.stage.status("prod").await.filter(fits)).await;
         let message = component(&status, id)["message"].as_str().unwrap_or_default().to_owned();

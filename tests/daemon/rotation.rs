@@ -1,11 +1,11 @@
 //! Credentials, as far as a daemon knows of them without a vault: by what its status says from before.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use kube::{
     ResourceExt as _,
-    api::{Patch, PatchParams},
+    api::{DeleteParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 
@@ -117,5 +117,55 @@ async fn a_pod_that_would_hold_its_credential_past_its_end_is_evicted_and_no_oth
     assert_eq!(condition(&status, "Fresh")["status"], "True", "{status:#}");
     assert_eq!(component(&status, "ingress")["mounts"][0]["pod"], new);
     assert_eq!(stage.generations(&plane, DEPLOYMENT).await, generations, "no workload was touched");
+    drop(daemon);
+}
+
+/// Refused by a disruption budget, its daemon killed, its credential broken in the meantime: the pod goes when it may.
+#[tokio::test]
+async fn a_pod_is_not_evicted_against_a_budget_or_onto_a_broken_credential() {
+    let world = World::new("c-budget").await;
+    let stage = &world.stage;
+    late(stage).await;
+    world.store_versions("v1", "v2");
+    let plane = stage.plane("prod");
+    let budgets = stage.api(&plane, ("policy", "v1", "PodDisruptionBudget"));
+    let budget = json!({
+        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "ingress"},
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "ingress-operator"}}},
+    });
+    budgets.create(&PostParams::default(), &serde_json::from_value(budget).expect("a budget")).await.expect("created");
+    let uids = async || -> BTreeSet<String> {
+        stage.list(&plane, POD).await.iter().filter_map(kube::ResourceExt::uid).collect()
+    };
+    let before = uids().await;
+    let arguments = ["--credential-check", "content", "--rotation", "restart"];
+    let daemon = world.daemon(&arguments).await;
+    tokio::time::sleep(Duration::from_secs(110)).await;
+    wait_until("the eviction is refused", async || {
+        let is_refusal = |line: &Value| line["message"] == "the pod was not evicted" && line["component"] == "ingress";
+        daemon.log_lines().into_iter().find(is_refusal).map(|line| {
+            assert!(line["error"].as_str().unwrap_or_default().contains("disruption budget"), "{line}");
+        })
+    })
+    .await;
+    drop(daemon); // with SIGKILL
+    assert_eq!(uids().await, before, "a disruption budget is respected");
+
+    world.store_version("ingress", "{}", Some("v3"));
+    let daemon = world.daemon(&arguments).await;
+    let (_, why) = world.reason("ingress", "CredentialFailed").await;
+    assert!(!why.is_empty());
+    budgets.delete("ingress", &DeleteParams::default()).await.expect("deleted");
+    // Longer than between two tries.
+    tokio::time::sleep(Duration::from_secs(75)).await;
+    assert_eq!(uids().await, before, "nothing begins anew with a credential that fails");
+
+    world.store_versions("v1", "v4");
+    world.recheck("mended").await;
+    wait_until("the pod is replaced", async || {
+        let now = uids().await;
+        (before.difference(&now).count() == 1 && now.difference(&before).count() == 1).then_some(())
+    })
+    .await;
     drop(daemon);
 }
