@@ -105,6 +105,8 @@ fn pause_after(short: u32) -> Duration {
 pub async fn connect(target: &Target, heard: &Heard, metrics: &Arc<Metrics>) -> Result<Client, ConnectError> {
     let mut config = config(target).await?;
     config.connect_timeout = Some(Duration::from_secs(10));
+    // Who asks decides when to ask again: of an eviction, 429 is the answer of a disruption budget.
+    config.default_retry = false;
     if let Some(user) = &target.impersonate {
         config.auth_info.impersonate = Some(user.clone());
     }

@@ -13,7 +13,7 @@ use crate::{
     condition::Reason,
     observed::{Observed, Republish},
     plan::CSI_DRIVER,
-    verification::Verification,
+    verification::{Standing, Verification},
 };
 
 /// How long what goes by itself may take.
@@ -179,7 +179,7 @@ fn judge(
     let stale: Vec<_> = mounts.iter().filter(|mount| !mount.is_current(known)).collect();
     let reloading = reloading(known, mounts, limits, now);
     expired(known, &stale, now)
-        .or_else(|| restart_required(late))
+        .or_else(|| restart_required(known, late))
         .or_else(|| rotation(known, current, &stale, republish, limits, now))
         .or_else(|| renewal_overdue(known, now))
         .or_else(|| reload_pending(&reloading, limits))
@@ -228,14 +228,15 @@ fn late(known: &Verification, mounts: &[Mount], limits: Limits, now: Timestamp) 
     all.collect()
 }
 
-fn restart_required(late: &[Late]) -> Option<Said> {
+fn restart_required(known: &Verification, late: &[Late]) -> Option<Said> {
     let end = late.iter().map(|late| late.end).min()?;
     let pods: Vec<&str> = late.iter().map(|late| &*late.pod).collect();
-    let message = format!(
-        "{} may hold a credential that ends on {end}, before it reloads; replace the pod: the new one begins with what the \
-         vault has",
-        pods.join(", ")
-    );
+    let remedy = if matches!(known.standing, Standing::Failed { .. }) {
+        "store a good credential first, as what the vault has fails its check, and replace the pod then"
+    } else {
+        "replace the pod: the new one begins with what the vault has"
+    };
+    let message = format!("{} may hold a credential that ends on {end}, before it reloads; {remedy}", pods.join(", "));
     Some((Reason::RestartRequired, message))
 }
 

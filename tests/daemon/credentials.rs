@@ -127,7 +127,7 @@ impl World {
     }
 
     /// The status when the component has this reason, and what is said of that.
-    pub(super) async fn reason(&self, id: &str, reason: &str) -> (Value, String) {
+    async fn reason(&self, id: &str, reason: &str) -> (Value, String) {
         let fits = |status: &Value| component(status, id)["reason"] == reason;
         let status = wait_until(reason, async || self.stage.status("prod").await.filter(fits)).await;
         let message = component(&status, id)["message"].as_str().unwrap_or_default().to_owned();

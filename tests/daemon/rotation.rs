@@ -153,8 +153,13 @@ async fn a_pod_is_not_evicted_against_a_budget_or_onto_a_broken_credential() {
 
     world.store_version("ingress", "{}", Some("v3"));
     let daemon = world.daemon(&arguments).await;
-    let (_, why) = world.reason("ingress", "CredentialFailed").await;
-    assert!(!why.is_empty());
+    wait_until("the daemon knows", async || {
+        let status = stage.status("prod").await?;
+        let message = component(&status, "ingress")["message"].as_str()?.to_owned();
+        let is_known = condition(&status, "Verified")["reason"] == "CredentialFailed";
+        (is_known && message.contains("store a good credential first")).then_some(())
+    })
+    .await;
     budgets.delete("ingress", &DeleteParams::default()).await.expect("deleted");
     // Longer than between two tries.
     tokio::time::sleep(Duration::from_secs(75)).await;
