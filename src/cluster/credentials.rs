@@ -1,6 +1,6 @@
 //! What is known of a HostedCluster's credentials, what follows from it, and the restarts that it takes.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use hcp_identity_api::control_plane_identity::{ComponentStatus, ControlPlaneIdentityStatus};
 use tokio::time::Instant;
@@ -62,7 +62,7 @@ pub(super) fn known(
     for identity in &identities.named {
         let wanted = Wanted::new(identities, identity);
         let before = status.and_then(|status| status::remembered(status, identity));
-        if let Some(verification) = Verification::over(known.credentials.get(&wanted), before) {
+        if let Some(verification) = Verification::over(known.credentials.get(&wanted).map(Arc::as_ref), before) {
             verified.insert(identity.component, verification);
         }
         all.push(wanted);
