@@ -1,6 +1,6 @@
 //! What is known of the credentials that provider classes name. How it gets here is for others to know.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Deref, sync::Arc};
 
 use hcp_identity_api::hosted_cluster::ObjectEncoding;
 use jiff::Timestamp;
@@ -11,9 +11,13 @@ use crate::{
 };
 
 /// A secret that a provider class names, and what its credential should be. Two HostedClusters that name one secret and
-/// expect different things of it are two.
+/// expect different things of it are two. A clone is one more pointer: who wants it, who asks for it and what is known of it
+/// all hold it.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Wanted {
+pub struct Wanted(Arc<WantedSecret>);
+
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct WantedSecret {
     pub vault: Box<str>,
     pub secret: Box<str>,
     pub encoding: ObjectEncoding,
@@ -28,14 +32,27 @@ impl Wanted {
     /// What a HostedCluster says of the credential of one of its identities.
     #[must_use]
     pub fn new(identities: &Identities, identity: &Identity) -> Self {
-        Self {
+        Self::from(WantedSecret {
             vault: identities.vault.to_string().into(),
             secret: identity.secret.to_string().into(),
             encoding: identity.encoding,
             cloud: identities.cloud.clone(),
             tenant_id: Some(identities.azure_tenant.clone()).filter(|tenant| !tenant.is_empty()),
             client_id: identity.client_id.as_ref().map(|id| id.to_string().into()),
-        }
+        })
+    }
+}
+
+impl From<WantedSecret> for Wanted {
+    fn from(secret: WantedSecret) -> Self {
+        Self(Arc::new(secret))
+    }
+}
+
+impl Deref for Wanted {
+    type Target = WantedSecret;
+    fn deref(&self) -> &WantedSecret {
+        &self.0
     }
 }
 
@@ -112,7 +129,7 @@ pub struct Trouble {
 /// Everything that is known.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Known {
-    pub credentials: BTreeMap<Wanted, Verification>,
+    pub credentials: BTreeMap<Wanted, Arc<Verification>>,
     /// By name of the vault.
     pub vaults: BTreeMap<Box<str>, Trouble>,
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -67,7 +68,7 @@ pub(super) fn known(
     for identity in &identities.named {
         let wanted = Wanted::new(identities, identity);
         let before = status.and_then(|status| status::remembered(status, identity));
-        if let Some(verification) = Verification::over(known.credentials.get(&wanted), before) {
+        if let Some(verification) = Verification::over(known.credentials.get(&wanted).map(Arc::as_ref), before) {
             verified.insert(identity.component, verification);
         }
         all.push(wanted);

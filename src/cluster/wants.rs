@@ -76,17 +76,17 @@ impl Wants {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verification::{Trouble, Verification};
+    use crate::verification::{Trouble, Verification, WantedSecret};
 
     fn wanted(vault: &str, secret: &str) -> Wanted {
-        Wanted {
+        Wanted::from(WantedSecret {
             vault: vault.into(),
             secret: secret.into(),
             encoding: hcp_identity_api::hosted_cluster::ObjectEncoding::Utf8,
             cloud: "AzurePublicCloud".into(),
             tenant_id: None,
             client_id: None,
-        }
+        })
     }
 
     fn two() -> (Wants, ClusterKey, ClusterKey) {
@@ -118,7 +118,7 @@ mod tests {
         let before = Known::default();
         let known = |wanted: Wanted| {
             let verification = Verification { version: Some("1".into()), ..Verification::default() };
-            Known { credentials: [(wanted, verification)].into(), ..Known::default() }
+            Known { credentials: [(wanted, verification.into())].into(), ..Known::default() }
         };
         assert_eq!(wants.concerned(&before, &known(wanted("two", "y"))), std::slice::from_ref(&b));
         assert_eq!(wants.concerned(&before, &known(wanted("one", "shared"))), [a, b.clone()]);

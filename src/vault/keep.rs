@@ -147,7 +147,7 @@ fn send(known: &watch::Sender<Arc<Known>>, keepers: &BTreeMap<Address, Keeper>) 
     let verifications = keepers.values().flat_map(|keeper| keeper.memory.verifications());
     let troubles = keepers.iter().filter_map(|((vault, _), keeper)| Some((vault.clone(), keeper.trouble.clone()?)));
     let current = Known {
-        credentials: verifications.map(|(wanted, verification)| (wanted.clone(), verification.clone())).collect(),
+        credentials: verifications.map(|(wanted, verification)| (wanted.clone(), Arc::clone(verification))).collect(),
         vaults: troubles.collect(),
     };
     known.send_if_modified(|sent| {

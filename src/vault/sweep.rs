@@ -1,6 +1,6 @@
 //! One round over one vault: list it, read what has changed, judge, sign in.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{borrow::Cow, collections::HashMap};
 
 use jiff::Timestamp;
 
@@ -21,6 +21,15 @@ const BUDGET: usize = 1000;
 
 /// One identity may read some of a vault's secrets and not others, and one authority be away: so many in a row mean all.
 const REFUSALS: usize = 5;
+
+/// What a vault lists of wanted secrets, by their names in lower case, as Key Vault takes either for the same.
+type Listing<'a> = HashMap<Cow<'a, str>, Option<Listed>>;
+
+fn name(wanted: &Wanted) -> Cow<'_, str> {
+    let secret = &wanted.secret;
+    let is_lower = !secret.bytes().any(|byte| byte.is_ascii_uppercase());
+    if is_lower { Cow::Borrowed(secret) } else { Cow::Owned(secret.to_ascii_lowercase()) }
+}
 
 /// What is wanted of one vault.
 pub(super) struct Order<'a> {
@@ -50,53 +59,74 @@ impl Order<'_> {
         let outcome = async {
             let vault = azure.vault(self.vault, self.cloud)?;
             let listing = self.list(&vault).await?;
-            let due = self.due(listing.as_ref(), memory);
-            self.read(azure, &vault, &due, memory).await
+            let (due, rest) = self.due(listing.as_ref(), memory);
+            drop(listing);
+            self.read(azure, &vault, &due, rest, memory).await
         };
         outcome.await.unwrap_or_else(Swept::failed)
     }
 
     /// What the vault lists of the wanted secrets. None where the caller may not list, and may ask for each by its name.
-    async fn list(&self, vault: &Vault) -> Result<Option<HashMap<String, Listed>>, Refusal> {
-        let mut listing: HashMap<String, Option<Listed>> =
-            self.wanted.iter().map(|wanted| (wanted.secret.to_ascii_lowercase(), None)).collect();
+    async fn list(&self, vault: &Vault) -> Result<Option<Listing<'_>>, Refusal> {
+        let mut listing: Listing<'_> = self.wanted.iter().map(|wanted| (name(wanted), None)).collect();
         let listed = vault.list(|name, listed| {
-            listing.entry(name).and_modify(|known| *known = Some(listed));
+            if let Some(known) = listing.get_mut(name.as_str()) {
+                *known = Some(listed);
+            }
         });
         match listed.await {
-            Ok(()) => Ok(Some(listing.into_iter().filter_map(|(name, listed)| Some((name, listed?))).collect())),
+            Ok(()) => Ok(Some(listing)),
             Err(refusal) if refusal.kind == Kind::Forbidden && self.rules.level > Level::Metadata => Ok(None),
             Err(refusal) => Err(refusal),
         }
     }
 
-    /// The secrets whose values have to be read, who waits longest first.
-    fn due(&self, listing: Option<&HashMap<String, Listed>>, memory: &mut Memory) -> Vec<Due<'_>> {
-        let mut due: BTreeMap<String, Due> = BTreeMap::new();
+    /// The secrets whose values have to be read in this round, who waits longest first, and whether there are more.
+    fn due(&self, listing: Option<&Listing<'_>>, memory: &mut Memory) -> (Vec<Due<'_>>, Rest) {
+        let mut needed = Vec::new();
         for &wanted in &self.wanted {
-            let name = wanted.secret.to_ascii_lowercase();
-            let listed = listing.map(|listing| listing.get(&name).copied());
+            let listed = listing.map(|listing| listing.get(&name(wanted)).copied().flatten());
             if let Some(listed) = &listed {
                 memory.listed(wanted, listed.as_ref(), self.rules, self.now);
             }
             let listed = listed.flatten();
-            let needed = match listed {
+            let is_needed = match listed {
                 Some(listed) => listed.enabled && memory.needs(wanted, &listed, self.rules, self.now),
                 None => listing.is_none(),
             };
-            if needed {
-                due.entry(name).or_insert_with(|| Due { listed, wanted: Vec::new() }).wanted.push(wanted);
+            if is_needed {
+                needed.push(wanted);
             }
         }
-        let mut due: Vec<_> = due.into_values().collect();
-        due.sort_by_key(|due| due.wanted.first().and_then(|wanted| memory.asked(wanted)));
-        due
+        needed.sort_by_key(|wanted| memory.asked(wanted));
+        let (mut due, mut rest): (Vec<Due>, _) = (Vec::new(), Rest::None);
+        let mut places: HashMap<Cow<'_, str>, usize> = HashMap::new();
+        for wanted in needed {
+            let name = name(wanted);
+            match places.get(&name) {
+                Some(place) => due[*place].wanted.push(wanted),
+                None if due.len() == BUDGET => rest = Rest::Some,
+                None => {
+                    let listed = listing.and_then(|listing| listing.get(&name).copied().flatten());
+                    places.insert(name, due.len());
+                    due.push(Due { listed, wanted: vec![wanted] });
+                }
+            }
+        }
+        (due, rest)
     }
 
-    async fn read(&self, azure: &Azure, vault: &Vault, due: &[Due<'_>], memory: &mut Memory) -> Result<Swept, Refusal> {
+    async fn read(
+        &self,
+        azure: &Azure,
+        vault: &Vault,
+        due: &[Due<'_>],
+        rest: Rest,
+        memory: &mut Memory,
+    ) -> Result<Swept, Refusal> {
         let mut trouble: Option<Refusal> = None;
         let mut in_a_row = 0;
-        for Due { listed, wanted } in due.iter().take(BUDGET) {
+        for Due { listed, wanted } in due {
             let Some(first) = wanted.first() else { continue };
             let outcome = match vault.get(&first.secret).await {
                 Ok(fetched) => self.judge(azure, &fetched, listed.as_ref(), wanted, memory).await,
@@ -117,7 +147,7 @@ impl Order<'_> {
         }
         Ok(match trouble {
             Some(refusal) => Swept::failed(refusal),
-            None if due.len() > BUDGET => Swept { ending: Ending::Unfinished, trouble: None },
+            None if rest == Rest::Some => Swept { ending: Ending::Unfinished, trouble: None },
             None => Swept { ending: Ending::Complete, trouble: None },
         })
     }
@@ -167,6 +197,13 @@ impl Order<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// What is due beyond the budget of a round.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Rest {
+    None,
+    Some,
 }
 
 struct Due<'a> {

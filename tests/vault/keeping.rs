@@ -9,11 +9,11 @@ use azure_standin::{
 };
 use hcp_identity::{
     vault::{Level, Orders},
-    verification::Standing,
+    verification::{Standing, WantedSecret},
 };
 use jiff::SignedDuration;
 
-use crate::world::{World, good, of, orders, text, wanted};
+use crate::world::{World, good, of, orders, text, wanted, wanted_secret};
 
 /// Often enough for a test to see several rounds.
 fn often(level: Level) -> Orders {
@@ -65,9 +65,8 @@ async fn six_hundred_secrets_cost_24_lists_and_nothing_more_while_they_stay() {
 async fn many_who_want_one_secret_cost_one_request_and_one_sign_in() {
     let world = World::start().await;
     world.store("creds", text(&good()));
-    let mut other = wanted("creds");
-    other.client_id = None;
-    let all = BTreeSet::from([wanted("creds"), other]);
+    let other = WantedSecret { client_id: None, ..wanted_secret("creds") };
+    let all = BTreeSet::from([wanted("creds"), other.into()]);
     let mut keeping = world.keep(all, orders(Level::SignIn));
     let known = keeping.until(|known| known.credentials.len() == 2).await;
     assert!(known.credentials.values().all(|one| one.standing == Standing::Passed), "{known:#?}");

@@ -7,11 +7,11 @@ use azure_standin::{
 };
 use hcp_identity::{
     vault::Level,
-    verification::{Standing, Wanted},
+    verification::{Standing, Wanted, WantedSecret},
 };
 use serde_json::json;
 
-use crate::world::{OTHER_TENANT, STRANGER, TENANT, World, ended, good, of, orders, text, wanted};
+use crate::world::{OTHER_TENANT, STRANGER, TENANT, World, ended, good, of, orders, text, wanted, wanted_secret};
 
 async fn failure(world: &World, level: Level) -> String {
     let one = wanted("creds");
@@ -111,7 +111,7 @@ async fn a_vault_of_another_tenant_takes_no_token_of_ours() {
 #[tokio::test]
 async fn a_vault_that_is_not_there_is_trouble() {
     let world = World::start().await;
-    let other = Wanted { vault: "kv-other".into(), ..wanted("creds") };
+    let other = Wanted::from(WantedSecret { vault: "kv-other".into(), ..wanted_secret("creds") });
     let mut keeping = world.keep(of(&other), orders(Level::Content));
     let known = keeping.until(|known| !known.vaults.is_empty()).await;
     assert!(known.vaults["kv-other"].message.starts_with("cannot list the secrets of vault kv-other"));
@@ -163,7 +163,7 @@ async fn a_client_that_the_tenant_does_not_know_fails_the_sign_in() {
 async fn another_client_id_fails_where_that_is_told_to_be_an_error() {
     let world = World::start().await;
     world.store("creds", text(&good()));
-    let one = Wanted { client_id: Some(STRANGER.into()), ..wanted("creds") };
+    let one = Wanted::from(WantedSecret { client_id: Some(STRANGER.into()), ..wanted_secret("creds") });
     let mut keeping = world.keep(of(&one), orders(Level::Content));
     assert_eq!(keeping.standing(&one).await, Standing::Passed);
     keeping.end().await;

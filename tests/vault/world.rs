@@ -19,7 +19,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hcp_identity::{
     credential::ObjectEncoding,
     vault::{Access, Level, Orders, keep_known},
-    verification::{Known, Standing, Wanted},
+    verification::{Known, Standing, Wanted, WantedSecret},
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
@@ -229,7 +229,11 @@ pub fn orders(level: Level) -> Orders {
 }
 
 pub fn wanted(secret: &str) -> Wanted {
-    Wanted {
+    Wanted::from(wanted_secret(secret))
+}
+
+pub fn wanted_secret(secret: &str) -> WantedSecret {
+    WantedSecret {
         vault: VAULT.into(),
         secret: secret.into(),
         encoding: ObjectEncoding::Utf8,

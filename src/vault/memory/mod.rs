@@ -6,7 +6,10 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -18,7 +21,7 @@ use super::{
 use crate::{
     credential::{Expectation, VaultDates, Verdict},
     finding::Severity,
-    verification::{Standing, Verification, Wanted},
+    verification::{Standing, Verification, Wanted, WantedSecret},
 };
 
 /// How far to check, and how strictly.
@@ -33,7 +36,7 @@ pub(super) struct Memory(BTreeMap<Wanted, Remembered>);
 
 #[derive(Debug)]
 struct Remembered {
-    verification: Verification,
+    verification: Arc<Verification>,
     /// Of the version whose content was judged, and how.
     judged: Option<Judged>,
     /// When it was asked about last.
@@ -42,7 +45,8 @@ struct Remembered {
 
 #[derive(Clone, Copy, Debug)]
 struct Judged {
-    listed: Listed,
+    /// Of the version; the rest of what the vault lists of it stands in the verification.
+    updated: Option<Timestamp>,
     strict_client_id: bool,
     valid: bool,
     /// When the verdict may become another by itself.
@@ -70,7 +74,7 @@ impl Memory {
         self.0.contains_key(wanted)
     }
 
-    pub(super) fn verifications(&self) -> impl Iterator<Item = (&Wanted, &Verification)> {
+    pub(super) fn verifications(&self) -> impl Iterator<Item = (&Wanted, &Arc<Verification>)> {
         self.0.iter().map(|(wanted, known)| (wanted, &known.verification))
     }
 
@@ -84,15 +88,14 @@ impl Memory {
         if rules.level == Level::Metadata {
             return false;
         }
-        let judged = self.0.get(wanted).and_then(|known| known.judged);
-        let Some(judged) = judged.filter(|judged| judged.listed == *listed) else { return true };
+        let Some(judged) = self.0.get(wanted).and_then(|known| known.judged_as(listed)) else { return true };
         let judged_otherwise = judged.strict_client_id != rules.strict_client_id && wanted.client_id.is_some();
         judged_otherwise || judged.turns.is_some_and(|turns| turns <= now) || judged.wants_sign_in(rules.level, now)
     }
 
     /// Whether the credential has to be tried once its content is found good.
     pub(super) fn needs_sign_in(&self, wanted: &Wanted, listed: &Listed, rules: Rules, now: Timestamp) -> bool {
-        let judged = self.0.get(wanted).and_then(|known| known.judged).filter(|judged| judged.listed == *listed);
+        let judged = self.0.get(wanted).and_then(|known| known.judged_as(listed));
         rules.level == Level::SignIn && judged.is_none_or(|judged| judged.sign_in.may_be_tried(now))
     }
 
@@ -103,13 +106,16 @@ impl Memory {
             Some(listed) if !listed.enabled => {
                 self.gone(wanted, &disabled(wanted), now);
                 if let Some(known) = self.0.get_mut(wanted) {
-                    dated(&mut known.verification, listed);
+                    dated(Arc::make_mut(&mut known.verification), listed);
                 }
             }
             Some(listed) => {
                 // What was found of the version before holds until there is a verdict on this one.
-                let judged = self.0.get(wanted).and_then(|known| known.judged);
-                let kept = judged.filter(|judged| rules.level > Level::Metadata || judged.listed == *listed);
+                let known = self.0.get(wanted);
+                let kept = known.and_then(|known| match rules.level {
+                    Level::Metadata => known.judged_as(listed),
+                    Level::Content | Level::SignIn => known.judged,
+                });
                 if kept.is_none() {
                     self.0.insert(wanted.clone(), Remembered::by_listing(wanted, listed, now));
                 }
@@ -121,7 +127,7 @@ impl Memory {
     pub(super) fn gone(&mut self, wanted: &Wanted, refusal: &Refusal, now: Timestamp) {
         let standing = Standing::Failed { message: refusal.message.clone() };
         let verification = Verification { standing, ..Verification::default() };
-        self.0.insert(wanted.clone(), Remembered { verification, judged: None, asked: Some(now) });
+        self.0.insert(wanted.clone(), Remembered { verification: verification.into(), judged: None, asked: Some(now) });
     }
 
     /// Takes the verdict on a version, and what Entra said where it was asked.
@@ -131,7 +137,7 @@ impl Memory {
     pub(super) fn judged(&mut self, wanted: &Wanted, found: &Found<'_>, rules: Rules, now: Timestamp) {
         let Found { listed, version, verdict, sign_in } = *found;
         let known = self.0.get(wanted);
-        let before = known.and_then(|known| known.judged).filter(|judged| judged.listed == *listed);
+        let before = known.and_then(|known| known.judged_as(listed));
         let before = before.map_or(SignedIn::NotTried, |judged| judged.sign_in);
         let (signed_in, standing) = match sign_in {
             _ if !verdict.is_valid() => (SignedIn::NotTried, Standing::Failed { message: errors(verdict) }),
@@ -148,12 +154,13 @@ impl Memory {
         };
         let verification = verification(standing, listed, version, verdict);
         let judged = Judged {
-            listed: *listed,
+            updated: listed.updated,
             strict_client_id: rules.strict_client_id,
             valid: verdict.is_valid(),
             turns: turns(&verification, now),
             sign_in: signed_in,
         };
+        let verification = verification.into();
         self.0.insert(wanted.clone(), Remembered { verification, judged: Some(judged), asked: Some(now) });
     }
 
@@ -200,13 +207,21 @@ impl SignedIn {
 }
 
 impl Remembered {
+    /// The verdict, if it is on what the vault lists.
+    fn judged_as(&self, listed: &Listed) -> Option<Judged> {
+        let Verification { created, vault, .. } = *self.verification;
+        let same =
+            |judged: &Judged| Listed { enabled: true, created, updated: judged.updated, dates: vault } == *listed;
+        self.judged.filter(same)
+    }
+
     fn by_listing(wanted: &Wanted, listed: &Listed, now: Timestamp) -> Self {
         let mut verification = Verification::default();
         dated(&mut verification, listed);
         if listed.dates.expires.is_some_and(|expires| expires <= now) {
             verification.standing = Standing::Failed { message: expired(wanted, listed.dates) };
         }
-        Self { verification, judged: None, asked: None }
+        Self { verification: verification.into(), judged: None, asked: None }
     }
 }
 
@@ -269,7 +284,7 @@ pub(super) fn disabled(wanted: &Wanted) -> Refusal {
 }
 
 fn expired(wanted: &Wanted, dates: VaultDates) -> String {
-    let Wanted { vault, secret, .. } = wanted;
+    let WantedSecret { vault, secret, .. } = &**wanted;
     let expires = dates.expires.unwrap_or_default();
     format!(
         "secret {secret} of vault {vault} has ended on {expires}, as the vault says; store a fresh credential: see whether what renews it is running"

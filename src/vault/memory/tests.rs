@@ -22,14 +22,14 @@ fn later(minutes: i64) -> Timestamp {
 }
 
 fn wanted() -> Wanted {
-    Wanted {
+    Wanted::from(WantedSecret {
         vault: "kv-test".into(),
         secret: "creds".into(),
         encoding: ObjectEncoding::Utf8,
         cloud: "AzurePublicCloud".into(),
         tenant_id: None,
         client_id: Some("client".into()),
-    }
+    })
 }
 
 /// The version that came at this minute.
@@ -117,7 +117,7 @@ fn a_value_is_read_again_when_another_client_id_becomes_an_error() {
     let memory = with(&good(), None, CONTENT);
     let strict = Rules { strict_client_id: true, ..CONTENT };
     assert!(memory.needs(&wanted(), &version(0), strict, now()));
-    let other = Wanted { client_id: Some("other".into()), ..wanted() };
+    let other = Wanted::from(WantedSecret { client_id: Some("other".into()), ..(*wanted()).clone() });
     assert!(memory.needs(&other, &version(0), CONTENT, now()));
 }
 
