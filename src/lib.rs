@@ -29,6 +29,7 @@ pub mod namespaces;
 pub mod observed;
 pub mod pause;
 pub mod plan;
+pub mod policies;
 pub mod render;
 pub mod rotation;
 pub mod settings;

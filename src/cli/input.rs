@@ -30,7 +30,6 @@ enum Source {
 
 impl Sources {
     /// Whether any is named: standard input is only read unasked where there is nothing else to read.
-    #[cfg(feature = "cluster")]
     pub(super) fn are_named(&self) -> bool {
         !self.filename.is_empty()
     }

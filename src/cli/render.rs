@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     manifest::{Format, Writer},
+    policies::policies,
     render::{Options, Renderer, Summary},
     settings::{Settings, SettingsFile},
 };
@@ -36,7 +37,10 @@ Examples:
     kubectl diff --server-side -f -
 
   # Those of a cluster that is yet to be created
-  hypershift create cluster azure ... --render | hcp-identity render")]
+  hypershift create cluster azure ... --render | hcp-identity render
+
+  # The admission policies that wire pods, for a whole management cluster
+  hcp-identity render --policies | kubectl apply --server-side -f -")]
 pub(super) struct Args {
     #[command(flatten)]
     sources: Sources,
@@ -56,6 +60,11 @@ pub(super) struct Args {
     #[arg(long)]
     azure_cluster_identity: bool,
 
+    /// Also print the MutatingAdmissionPolicies that wire pods as they are created, and their bindings: the same for all
+    /// control planes of a cluster. Without -f, they alone.
+    #[arg(long)]
+    policies: bool,
+
     /// Output format: a YAML stream, or one JSON List with the findings as JSON on stderr.
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Yaml)]
     output: OutputFormat,
@@ -68,8 +77,9 @@ enum OutputFormat {
 }
 
 pub(super) fn run(args: &Args) -> CommandResult {
+    let settings = Arc::new(settings(args)?);
     let options =
-        Options { azure_cluster_identity: args.azure_cluster_identity, ..Options::new(Arc::new(settings(args)?)) };
+        Options { azure_cluster_identity: args.azure_cluster_identity, ..Options::new(Arc::clone(&settings)) };
     let (format, form) = match args.output {
         OutputFormat::Yaml => (Format::Yaml, Form::Text),
         OutputFormat::Json => (Format::Json, Form::Json),
@@ -77,13 +87,17 @@ pub(super) fn run(args: &Args) -> CommandResult {
     let mut report = Report::new(form, To::Stderr);
     let mut add = |finding| report.add(&finding);
     let mut renderer = Renderer::new(options, &mut add);
-    if let Err(error) = args.sources.each(|source, reader| renderer.read(source, reader)) {
+    if (args.sources.are_named() || !args.policies)
+        && let Err(error) = args.sources.each(|source, reader| renderer.read(source, reader))
+    {
         drop(renderer);
         report.finish()?;
         return Err(error);
     }
     let mut writer = Writer::new(io::BufWriter::with_capacity(1 << 16, io::stdout().lock()), format);
-    let written = renderer.finish(&mut |object| writer.write(object)).and_then(|summary| {
+    let policies = if args.policies { policies(&settings) } else { Vec::new() };
+    let printed = policies.iter().try_for_each(|policy| writer.write(policy));
+    let written = printed.and_then(|()| renderer.finish(&mut |object| writer.write(object))).and_then(|summary| {
         writer.finish()?;
         Ok(summary)
     });
@@ -95,7 +109,7 @@ pub(super) fn run(args: &Args) -> CommandResult {
             return Ok(outcome(count));
         }
     };
-    if form == Form::Text {
+    if form == Form::Text && summary.documents > 0 {
         report::note(&describe(&summary));
     }
     Ok(outcome(count))

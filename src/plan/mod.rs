@@ -111,6 +111,18 @@ impl Plan {
     /// # Errors
     /// What stands where ours should, with the name of both.
     pub fn wire(&self, template: &Template<'_>) -> Result<Wired, Vec<Problem>> {
-        wiring::wire(self, template)
+        wiring::wire(self, template, wiring::Pods::All)
+    }
+
+    /// Wires a pod of the control plane namespace as it is created.
+    ///
+    /// # Guarantees
+    /// Those of [`Self::wire`], but for pods that only tell another operator what to write: told at their creation, it would
+    /// write Deployments that HyperShift has written.
+    ///
+    /// # Errors
+    /// Those of [`Self::wire`].
+    pub fn wire_created(&self, pod: &Template<'_>) -> Result<Wired, Vec<Problem>> {
+        wiring::wire(self, pod, wiring::Pods::Mounting)
     }
 }

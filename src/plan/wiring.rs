@@ -89,12 +89,21 @@ impl<'t> Template<'t> {
     }
 }
 
-pub(super) fn wire(plan: &Plan, template: &Template<'_>) -> Result<Wired, Vec<Problem>> {
+/// Which of a row's pods are wired.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Pods {
+    All,
+    /// Not those that only tell another operator to write its Deployments.
+    Mounting,
+}
+
+pub(super) fn wire(plan: &Plan, template: &Template<'_>, pods: Pods) -> Result<Wired, Vec<Problem>> {
     let Some(app) = template.app() else { return Ok(Wired::NotOurs) };
     let mut wiring: Option<Wiring<'_>> = None;
     for identity in &plan.identities().named {
         let component = Component::of(identity.component);
-        for pod in plan.settings().pods(component).iter().filter(|pod| pod.app == app) {
+        let is_wanted = |pod: &&Pod<'_>| pod.app == app && (pods == Pods::All || pod.mount.is_some());
+        for pod in plan.settings().pods(component).iter().filter(is_wanted) {
             let wiring = match &mut wiring {
                 Some(wiring) => wiring,
                 none => none.insert(Wiring::of(template)?),
