@@ -21,6 +21,9 @@ pub enum Reason {
     WorkloadConflict,
     WriteRefused,
     CapzNotInstalled,
+    PoliciesUnsupported,
+    PoliciesMissing,
+    PoliciesOutdated,
     Expired,
     RestartRequired,
     CredentialFailed,
@@ -65,6 +68,9 @@ impl Reason {
                 | Self::WorkloadConflict
                 | Self::WriteRefused
                 | Self::CapzNotInstalled
+                | Self::PoliciesUnsupported
+                | Self::PoliciesMissing
+                | Self::PoliciesOutdated
                 | Self::Expired
                 | Self::RestartRequired
                 | Self::CredentialFailed

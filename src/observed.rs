@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{component::Id, finding::Problem, plan::Identities, verification::Verification};
+use crate::{component::Id, condition::Reason, finding::Problem, plan::Identities, verification::Verification};
 
 /// The field manager of everything that we write.
 pub const MANAGER: &str = "hcp-identity";
@@ -183,6 +183,13 @@ pub enum Republish {
     NotAsked,
 }
 
+/// The admission policies are not as this program makes them.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PolicyTrouble {
+    pub reason: Reason,
+    pub message: String,
+}
+
 /// Everything of one control plane.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
@@ -201,6 +208,8 @@ pub struct Observed {
     /// What is known of the credentials of named identities; nothing where they are not checked.
     pub verified: BTreeMap<Id, Verification>,
     pub republish: Republish,
+    /// Why the admission policies cannot be relied on, where they are to wire pods.
+    pub policies: Option<PolicyTrouble>,
     /// Objects of which the watch has not yet shown what we wrote.
     pub unseen_writes: Vec<ObjectKey>,
 }

@@ -24,15 +24,29 @@ pub fn policies(settings: &Settings) -> Vec<Value> {
     for component in &COMPONENTS {
         for (index, pod) in settings.pods(component).iter().enumerate() {
             let Some(mount) = &pod.mount else { continue };
-            let name = match index {
-                0 => format!("hcp-identity-{}", component.id),
-                _ => format!("hcp-identity-{}-{}", component.id, component.pods[index].app),
-            };
+            let name = name(component, index);
             objects.push(policy(&name, &Wiring { component, pod, mount }));
             objects.push(binding(&name, component));
         }
     }
     objects
+}
+
+/// The names of the policies, which are those of their bindings, whatever the settings.
+#[must_use]
+pub fn names() -> Vec<String> {
+    let of = |component: &'static Component| {
+        let mounting = component.pods.iter().enumerate().filter(|(_, pod)| pod.mount.is_some());
+        mounting.map(|(index, _)| name(component, index))
+    };
+    COMPONENTS.iter().flat_map(of).collect()
+}
+
+fn name(component: &Component, pod: usize) -> String {
+    match pod {
+        0 => format!("hcp-identity-{}", component.id),
+        _ => format!("hcp-identity-{}-{}", component.id, component.pods[pod].app),
+    }
 }
 
 fn metadata(name: &str) -> Value {
@@ -255,6 +269,7 @@ mod tests {
         let mounting = COMPONENTS.iter().flat_map(|component| component.pods).filter(|pod| pod.mount.is_some()).count();
         assert_eq!((names("MutatingAdmissionPolicy").len(), mounting), (10, 10));
         assert_eq!(names("MutatingAdmissionPolicy"), names("MutatingAdmissionPolicyBinding"));
+        assert_eq!(names("MutatingAdmissionPolicy"), super::names());
     }
 
     #[test]

@@ -116,6 +116,7 @@ fn needed(settings: &DaemonSettings) -> BTreeSet<String> {
         (Role::Leader, true),
         (Role::Enforce, enforces),
         (Role::PatchWorkloads, enforces && settings.pod_patch == PodPatch::Workload),
+        (Role::Policies, settings.pod_patch == PodPatch::Policy),
         (Role::RestartPods, settings.credentials.rotation == Rotation::Restart),
         (Role::Capz, settings.azure_cluster_identity == AzureClusterIdentityWriting::Apply),
     ];

@@ -14,7 +14,7 @@ use hcp_identity::{
     },
 };
 use serde_json::{Value, json};
-use support::{golden, read};
+use support::{golden, hcp_identity, read, text};
 
 fn manifests() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests")
@@ -75,6 +75,9 @@ fn the_roles_are_made_of_the_table_of_accesses() {
     for manifest in rbac::manifests().expect("they are written") {
         golden(&manifests().join(&manifest.path), &manifest.yaml);
     }
+    let printed = hcp_identity().args(["render", "--policies"]).output().expect("it runs");
+    let policies = format!("# What `hcp-identity render --policies` prints.\n{}", text(printed.stdout));
+    golden(&manifests().join("components/policies/policies.yaml"), &policies);
 }
 
 #[test]

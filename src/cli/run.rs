@@ -23,6 +23,7 @@ use crate::{
         daemon::{self, Applied, Shared},
         lease::{Candidate, Fence},
         metrics::Metrics,
+        policies::follow_policies,
         reload::{self as settings_reload, Reloaded},
         report::{Pod, tell_invalid_settings},
         serve,
@@ -112,6 +113,7 @@ async fn serve_until_stopped(args: &Args) -> CommandResult {
     tasks.spawn(serve::metrics(scraped, Arc::clone(&shared)));
     tasks.spawn(daemon::follow_settings(Arc::clone(&shared)));
     tasks.spawn(daemon::follow_credentials(Arc::clone(&shared)));
+    tasks.spawn(follow_policies(Arc::clone(&shared), client.clone()));
     tasks.spawn(ask_vaults(Arc::clone(&shared), knows));
     if let Some(path) = args.settings.clone() {
         let load = Box::new(move |text: &str| load(&flags, text));

@@ -23,7 +23,8 @@ pub(super) struct SettingsFlags {
     #[arg(long, value_name = "MODE", value_parser = choice::<Mode>(), env = "HCP_IDENTITY_MODE")]
     mode: Option<Mode>,
 
-    /// How pods come to their wiring: workload (on the Deployments) or none (HyperShift wires its own).
+    /// How pods come to their wiring: workload (on the Deployments), policy (as they are created, by admission policies) or
+    /// none (HyperShift wires its own).
     #[arg(long, value_name = "HOW", value_parser = choice::<PodPatch>(), env = "HCP_IDENTITY_POD_PATCH")]
     pod_patch: Option<PodPatch>,
 

@@ -39,6 +39,8 @@ pub enum Role {
     Capz,
     /// `rotation: restart`.
     RestartPods,
+    /// `podPatch: policy`.
+    Policies,
     /// In the daemon's own namespace.
     Leader,
 }
@@ -84,6 +86,9 @@ accesses! {
         &[Verb::List, Verb::Watch, Verb::Create, Verb::Patch], Capz;
     /// Pods that would hold a credential past its end.
     EVICTIONS = "", "pods/eviction", &[Verb::Create], RestartPods;
+    /// Whether the policies that wire pods are there, and are what we make: each by its name.
+    POLICIES = "admissionregistration.k8s.io", "mutatingadmissionpolicies", &[Verb::Get], Policies;
+    POLICY_BINDINGS = "admissionregistration.k8s.io", "mutatingadmissionpolicybindings", &[Verb::Get], Policies;
     /// Which of several replicas writes.
     LEASE = "coordination.k8s.io", "leases", &[Verb::Get, Verb::Create, Verb::Update], Leader;
 }

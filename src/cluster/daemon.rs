@@ -214,7 +214,7 @@ impl Shared {
         let mut gathered = Gathered { queued: self.queue.len(), now: Timestamp::now(), ..Gathered::default() };
         let store = self.store();
         for key in store.cluster_keys() {
-            let Some(Ok(Some(status))) = store.status(&key).map(super::store::StatusSeen::status) else { continue };
+            let Some(Ok(Some(status))) = store.status(&key).map(super::report::StatusSeen::status) else { continue };
             let name = key.to_string();
             if let Some(ready) = status.conditions.iter().find(|condition| condition.type_ == "Ready") {
                 gathered.ready.push((name.clone(), ready.reason.clone(), ready.status == "True"));

@@ -10,6 +10,7 @@ mod failpoint;
 pub mod fitness;
 pub mod lease;
 pub mod metrics;
+pub mod policies;
 pub mod preview;
 mod project;
 mod queue;

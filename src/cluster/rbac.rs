@@ -5,8 +5,11 @@ use std::io;
 use serde_json::{Value, json};
 use strum::IntoEnumIterator as _;
 
-use super::access::{ACCESSES, Access, LEASE, Role, Verb};
-use crate::manifest::{Format, Writer};
+use super::access::{ACCESSES, Access, LEASE, POLICIES, POLICY_BINDINGS, Role, Verb};
+use crate::{
+    manifest::{Format, Writer},
+    policies,
+};
 
 const NAME: &str = "hcp-identity";
 
@@ -40,7 +43,9 @@ fn manifest(role: Role) -> io::Result<Manifest> {
 pub(super) fn path(role: Role) -> String {
     match role {
         Role::Observe | Role::Leader => format!("base/rbac/{role}.yaml"),
-        Role::Enforce | Role::PatchWorkloads | Role::Capz | Role::RestartPods => format!("components/{role}/rbac.yaml"),
+        Role::Enforce | Role::PatchWorkloads | Role::Capz | Role::RestartPods | Role::Policies => {
+            format!("components/{role}/rbac.yaml")
+        }
     }
 }
 
@@ -54,20 +59,31 @@ fn rules(role: Role) -> Value {
     })
 }
 
-/// The Lease is one object with a name; only its creation cannot be told by name.
-fn of(access: &Access) -> Vec<Value> {
-    if access != &LEASE {
-        return vec![rule(access, access.verbs, None)];
+/// The names of the objects, where an access is to some only.
+pub(super) fn names(access: &Access) -> Vec<String> {
+    match access {
+        lease if lease == &LEASE => vec![NAME.to_owned()],
+        policies if [&POLICIES, &POLICY_BINDINGS].contains(&policies) => policies::names(),
+        _ => Vec::new(),
     }
-    let (create, named): (Vec<_>, Vec<_>) = access.verbs.iter().partition(|verb| **verb == Verb::Create);
-    vec![rule(access, &create, None), rule(access, &named, Some(NAME))]
 }
 
-fn rule(access: &Access, verbs: &[Verb], name: Option<&str>) -> Value {
+/// Only the creation of an object cannot be told by name.
+fn of(access: &Access) -> Vec<Value> {
+    let names = names(access);
+    if names.is_empty() {
+        return vec![rule(access, access.verbs, &[])];
+    }
+    let (create, named): (Vec<_>, Vec<_>) = access.verbs.iter().partition(|verb| **verb == Verb::Create);
+    let creation = (!create.is_empty()).then(|| rule(access, &create, &[]));
+    creation.into_iter().chain([rule(access, &named, &names)]).collect()
+}
+
+fn rule(access: &Access, verbs: &[Verb], names: &[String]) -> Value {
     let verbs: Vec<_> = verbs.iter().map(ToString::to_string).collect();
     let mut rule = json!({"apiGroups": [access.group], "resources": [access.resource], "verbs": verbs});
-    if let Some(name) = name {
-        rule["resourceNames"] = json!([name]);
+    if !names.is_empty() {
+        rule["resourceNames"] = json!(names);
     }
     rule
 }

@@ -10,8 +10,8 @@ use super::{
     apply::{self, WriteError, Writer},
     credentials::{self, Restarts},
     daemon::{Applied, Shared},
-    report::{self, Reported},
-    store::{ClusterKey, Shown, StatusSeen, Unreadable},
+    report::{self, Reported, StatusSeen},
+    store::{ClusterKey, Shown, Unreadable},
 };
 use crate::{
     condition::Reason,

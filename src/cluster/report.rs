@@ -17,12 +17,39 @@ use super::{
     access::{EVENTS, STATUS, STATUSES},
     apply::{Path, WriteError, Writer},
     metrics::Metrics,
-    store::StatusSeen,
+    store::Unreadable,
 };
 use crate::{
     observed::Cluster,
     status::{News, Told},
 };
+
+/// A ControlPlaneIdentity: what has been told.
+#[derive(Clone, Debug)]
+pub(super) struct StatusSeen {
+    pub(super) owner: Box<str>,
+    pub(super) resource_version: Box<str>,
+    packed: Box<[u8]>,
+}
+
+impl StatusSeen {
+    /// Packs a status as it stands on the server.
+    pub(super) fn new(
+        owner: &str,
+        resource_version: &str,
+        status: Option<&ControlPlaneIdentityStatus>,
+    ) -> Result<Self, Unreadable> {
+        let unpackable =
+            |error: serde_json::Error| Unreadable { what: "a ControlPlaneIdentity", why: error.to_string() };
+        let packed = serde_json::to_vec(&status).map_err(unpackable)?.into();
+        Ok(Self { owner: owner.into(), resource_version: resource_version.into(), packed })
+    }
+
+    pub(super) fn status(&self) -> Result<Option<ControlPlaneIdentityStatus>, Unreadable> {
+        serde_json::from_slice(&self.packed)
+            .map_err(|error| Unreadable { what: "a ControlPlaneIdentity", why: error.to_string() })
+    }
+}
 
 /// What an event's note may have.
 const LONGEST_NOTE: usize = 1000;

@@ -7,16 +7,15 @@ use std::{
     sync::Arc,
 };
 
-use hcp_identity_api::control_plane_identity::ControlPlaneIdentityStatus;
 use jiff::Timestamp;
 
-use super::failed_mounts::FailedMounts;
+use super::{failed_mounts::FailedMounts, report::StatusSeen};
 use crate::{
     component::{Component, Id},
     names::control_plane_namespace,
     observed::{
-        CapzIdentity, Class, Cluster, FailedMount, Item, Kind, Mounted, ObjectKey, Observed, Pod, Republish, Version,
-        Workload,
+        CapzIdentity, Class, Cluster, FailedMount, Item, Kind, Mounted, ObjectKey, Observed, Pod, PolicyTrouble,
+        Republish, Version, Workload,
     },
 };
 
@@ -57,6 +56,7 @@ pub(super) struct Store {
     shared: Shared,
     pub(super) installed: Installed,
     republish: Republish,
+    policies: Option<PolicyTrouble>,
 }
 
 /// Which kinds the API server serves.
@@ -66,14 +66,6 @@ pub(super) struct Installed {
     pub(super) capz: bool,
     /// Of our own CRD.
     pub(super) statuses: bool,
-}
-
-/// A ControlPlaneIdentity: what has been told.
-#[derive(Clone, Debug)]
-pub(super) struct StatusSeen {
-    pub(super) owner: Box<str>,
-    pub(super) resource_version: Box<str>,
-    packed: Box<[u8]>,
 }
 
 /// The objects of one control plane namespace.
@@ -130,8 +122,8 @@ struct Shared {
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read back what was kept of {what}: {why}")]
 pub(super) struct Unreadable {
-    what: &'static str,
-    why: String,
+    pub(super) what: &'static str,
+    pub(super) why: String,
 }
 
 impl Shared {
@@ -248,6 +240,15 @@ impl Store {
         self.of_namespace(name)
     }
 
+    /// Of the admission policies, which are the same for all.
+    pub(super) fn put_policies(&mut self, trouble: Option<PolicyTrouble>) -> Vec<ClusterKey> {
+        if self.policies == trouble {
+            return Vec::new();
+        }
+        self.policies = trouble;
+        self.cluster_keys()
+    }
+
     /// Of the CSI driver, which is one for all.
     pub(super) fn put_republish(&mut self, republish: Republish) -> Vec<ClusterKey> {
         let before = std::mem::replace(&mut self.republish, republish);
@@ -361,6 +362,7 @@ impl Store {
             driver_installed: self.installed.classes,
             capz_installed: self.installed.capz,
             republish: self.republish,
+            policies: self.policies.clone(),
             ..Observed::default()
         };
         let Some(plane) = self.planes.get(namespace.as_str()) else { return Ok(observed) };
@@ -422,24 +424,5 @@ impl Plane {
             && self.mounted.is_empty()
             && self.failed_mounts.is_empty()
             && self.capz.is_empty()
-    }
-}
-
-impl StatusSeen {
-    /// Packs a status as it stands on the server.
-    pub(super) fn new(
-        owner: &str,
-        resource_version: &str,
-        status: Option<&ControlPlaneIdentityStatus>,
-    ) -> Result<Self, Unreadable> {
-        let unpackable =
-            |error: serde_json::Error| Unreadable { what: "a ControlPlaneIdentity", why: error.to_string() };
-        let packed = serde_json::to_vec(&status).map_err(unpackable)?.into();
-        Ok(Self { owner: owner.into(), resource_version: resource_version.into(), packed })
-    }
-
-    pub(super) fn status(&self) -> Result<Option<ControlPlaneIdentityStatus>, Unreadable> {
-        serde_json::from_slice(&self.packed)
-            .map_err(|error| Unreadable { what: "a ControlPlaneIdentity", why: error.to_string() })
     }
 }

@@ -25,7 +25,8 @@ use super::{
     client::{api, chain},
     daemon::Shared,
     project::{self, Interest},
-    store::{ClusterKey, StatusSeen, Store, Unreadable},
+    report::StatusSeen,
+    store::{ClusterKey, Store, Unreadable},
     wire,
 };
 use crate::{

@@ -185,11 +185,12 @@ pub fn diff(plan: &Plan, observed: &Observed, now: Circumstances, ledger: &mut L
     let classes = pass.classes();
     pass.capz_identity();
     pass.workloads(&classes);
+    pass.policies();
     pass.credentials();
     pass.obsolete_classes();
     for (id, state) in classes {
         // Pods that mount what is not as planned are not wired as planned.
-        let wired = state == classes::ClassState::Ready && pass.wired.get(&id) == Some(&true);
+        let wired = state == classes::ClassState::Ready && pass.wired.get(&id) == Some(&true) && !pass.misses_pods(id);
         pass.wired.insert(id, wired);
     }
     let components = plan.identities().named.iter().map(|identity| pass.component(identity)).collect();
@@ -206,7 +207,7 @@ enum Fate {
     Contested(Box<str>),
 }
 
-impl Pass<'_> {
+impl<'p> Pass<'p> {
     fn say(&mut self, component: Id, reason: Reason, message: impl Into<String>) {
         self.said.entry(component).or_default().push((reason, message.into()));
     }
@@ -279,6 +280,27 @@ impl Pass<'_> {
         }
     }
 
+    /// Pods of a component that have not got its volume, and will not get it any more.
+    fn without_volume(&self, id: Id) -> Vec<&'p Pod> {
+        let app = apps(self.plan, id).into_iter().next().unwrap_or_default();
+        let lacks = |pod: &&Pod| *pod.app == app && pod.phase == Phase::Running && !pod.mounts.contains(&id);
+        self.observed.pods.iter().filter(lacks).collect()
+    }
+
+    /// Where pods are wired as they are created, they are what is wired or not.
+    fn misses_pods(&self, id: Id) -> bool {
+        self.now.pod_patch == PodPatch::Policy && !self.without_volume(id).is_empty()
+    }
+
+    /// Says why nothing wires pods that are created.
+    fn policies(&mut self) {
+        let trouble = self.observed.policies.as_ref().filter(|_| self.now.pod_patch == PodPatch::Policy);
+        let Some(trouble) = trouble else { return };
+        for identity in &self.plan.identities().named {
+            self.say(identity.component, trouble.reason, trouble.message.clone());
+        }
+    }
+
     fn mounts(&mut self, id: Id, wired: bool) -> Mounts {
         let observed = self.observed;
         let pods: Vec<_> = observed.mounting(id).collect();
@@ -294,12 +316,8 @@ impl Pass<'_> {
             pods.map(|(pod, _)| **pod).collect()
         };
         let (empty, pending) = (without(Phase::Running), without(Phase::Pending));
-        let app = apps(self.plan, id).into_iter().next().unwrap_or_default();
-        let old = observed
-            .pods
-            .iter()
-            .filter(|pod| *pod.app == app && pod.phase == Phase::Running && !pod.mounts.contains(&id));
-        let old: Vec<_> = old.map(|pod| &*pod.name).collect();
+        let old = self.without_volume(id);
+        let at_creation = self.now.pod_patch == PodPatch::Policy;
         if let Some(first) = empty.first() {
             let why = self
                 .why_unmounted(id, &empty)
@@ -312,10 +330,17 @@ impl Pass<'_> {
                 .unwrap_or_else(|| format!("`kubectl describe pod {}` shows what it waits for", first.name));
             let message = format!("{} has not started; {why}", names(&pending));
             self.say(id, Reason::WaitingForPod, message);
+        } else if at_creation && !old.is_empty() {
+            let message = format!(
+                "{} was created without the volume, as before the class or the policies were there; delete it, and its \
+                 successor has the volume",
+                names(&old)
+            );
+            self.say(id, Reason::NotInjected, message);
         } else if wired && !old.is_empty() {
             let message = format!(
                 "{} runs without the volume, from before it was wired; its Deployment replaces it",
-                old.join(", ")
+                names(&old)
             );
             self.say(id, Reason::NotInjected, message);
         } else if pods.is_empty() && wired {
@@ -328,7 +353,7 @@ impl Pass<'_> {
         Mounts {
             pods: pods.len(),
             mounted_pods: mounted,
-            pods_without: if wired { old.len() } else { 0 },
+            pods_without: if wired || at_creation { old.len() } else { 0 },
             mounted_versions: versions,
         }
     }

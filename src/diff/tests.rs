@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     component::COMPONENTS,
-    observed::{Class, MANAGER, Mounted, Owner, Phase, Pod, Workload},
+    observed::{Class, MANAGER, Mounted, Owner, Phase, Pod, PolicyTrouble, Workload},
     plan::plan,
     testing::{hosted_cluster, set, settings, unset},
     verification::{Standing, Verification},
@@ -591,4 +591,29 @@ fn a_pod_of_two_components_waits_until_both_credentials_are_known() {
     world.settle();
     let operator = world.workload("control-plane-operator").template.to_string();
     assert!(operator.contains("cpo-cert") && operator.contains("kms-cert"), "{operator}");
+}
+
+/// The pods are what is wired or not: a template is neither written nor missed.
+#[test]
+fn where_policies_wire_pods_no_template_is_written() {
+    let mut world = World::classes_and_workloads();
+    world.now.pod_patch = PodPatch::Policy;
+    assert_eq!(world.settle(), 0);
+    assert_eq!((world.component("ingress").wired, world.component("ingress").reason), (true, Reason::WaitingForPod));
+    let pod = Pod { name: "a".into(), app: "ingress-operator".into(), phase: Phase::Running, ..Pod::default() };
+    world.observed.pods = vec![pod];
+    let state = world.component("ingress");
+    assert_eq!((state.wired, state.pods_without, state.reason), (false, 1, Reason::NotInjected));
+    assert!(state.message.contains("delete it"), "{}", state.message);
+    world.observed.pods[0].mounts = vec![Id::Ingress];
+    assert!(world.component("ingress").wired);
+
+    let volumes = json!([{"name": "ingress-cert", "emptyDir": {}}]);
+    world.workload("ingress-operator").template["spec"]["volumes"] = volumes;
+    assert_eq!(world.component("ingress").reason, Reason::WorkloadConflict, "its policy leaves it alone");
+    assert_eq!(world.component("network").reason, Reason::WaitingForPod);
+    world.observed.policies = Some(PolicyTrouble { reason: Reason::PoliciesUnsupported, message: "upgrade it".into() });
+    assert_eq!(world.component("network").reason, Reason::PoliciesUnsupported);
+    world.now.pod_patch = PodPatch::None;
+    assert_ne!(world.component("network").reason, Reason::PoliciesUnsupported, "nobody wants them");
 }

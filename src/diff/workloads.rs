@@ -40,7 +40,10 @@ impl Pass<'_> {
         }
         for workload in &observed.workloads {
             let about: Vec<Id> = ids.iter().copied().filter(|id| self.is_about(workload, *id)).collect();
-            self.workload(workload, &about, classes);
+            match self.now.pod_patch {
+                PodPatch::Policy => self.wired_at_creation(workload, &about),
+                PodPatch::Workload | PodPatch::None => self.workload(workload, &about, classes),
+            }
         }
     }
 
@@ -114,6 +117,14 @@ impl Pass<'_> {
             if fate == Fate::Written || self.wired.get(id) != Some(&true) {
                 self.say_fate(*id, &fate, &key, what);
             }
+        }
+    }
+
+    /// A workload whose pods are wired as they are created; its template stays as it is.
+    fn wired_at_creation(&mut self, workload: &Workload, about: &[Id]) {
+        if let Err(problems) = self.plan.wire_created(&Template::new(&workload.template)) {
+            let key = ObjectKey { kind: Kind::Deployment, name: workload.name.clone() };
+            self.conflict(workload, &key, about, &problems);
         }
     }
 

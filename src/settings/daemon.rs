@@ -26,6 +26,8 @@ pub enum PodPatch {
     /// On the Deployments: where no operator of HyperShift's writes them.
     #[default]
     Workload,
+    /// As they are created, by MutatingAdmissionPolicies: see `policies`.
+    Policy,
     /// Not by us.
     None,
 }

@@ -12,6 +12,7 @@ mod faults;
 mod leadership;
 mod operations;
 mod ownership;
+mod policies;
 mod rotation;
 mod states;
 #[path = "../support/mod.rs"]

@@ -58,11 +58,12 @@ fn uses(settings: &DaemonSettings, role: Role) -> bool {
         Role::Enforce => settings.mode == Mode::Enforce,
         Role::PatchWorkloads => settings.mode == Mode::Enforce && settings.pod_patch == PodPatch::Workload,
         Role::Capz => settings.azure_cluster_identity == AzureClusterIdentityWriting::Apply,
+        Role::Policies => settings.pod_patch == PodPatch::Policy,
         Role::RestartPods => settings.credentials.rotation == Rotation::Restart,
     }
 }
 
-/// The Lease is one object, and only its creation cannot be told by name.
+/// The Lease is one object, of policies one stands for all, and only a creation cannot be told by name.
 fn attributes(access: &Access, verb: Verb, lease: Lease<'_>) -> ResourceAttributes {
     let (resource, subresource) = access.resource.split_once('/').unwrap_or((access.resource, ""));
     let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
@@ -73,7 +74,8 @@ fn attributes(access: &Access, verb: Verb, lease: Lease<'_>) -> ResourceAttribut
         subresource: some(subresource),
         verb: Some(verb.to_string()),
         namespace: own.then(|| lease.namespace.to_owned()),
-        name: (own && verb != Verb::Create).then(|| lease.name.to_owned()),
+        name: if own { Some(lease.name.to_owned()) } else { rbac::names(access).into_iter().next() }
+            .filter(|_| verb != Verb::Create),
         ..ResourceAttributes::default()
     }
 }

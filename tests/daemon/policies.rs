@@ -1,0 +1,95 @@
+//! `podPatch: policy`: pods are wired as they are created, and HyperShift's Deployments stay as they are.
+
+use hypershift_sim::{Azure, ControlPlane, Operator};
+use kube::{ResourceExt as _, api::DeleteParams};
+use serde_json::json;
+
+use crate::support::{
+    KEY_VAULT_USER,
+    cluster::{kubectl, succeeds, wait_until},
+    hcp_identity,
+    stage::{CLASS, DEPLOYMENT, POD, Stage, component},
+};
+
+const POLICY: [&str; 2] = ["--pod-patch", "policy"];
+
+/// HyperShift makes classes and Deployments that know nothing of them, with a pod each.
+async fn unwired(stage: &Stage) -> Vec<Operator> {
+    let mut plane = ControlPlane::new(stage.hosted_cluster("prod", |_| {}), KEY_VAULT_USER);
+    (plane.azure, plane.replicas) = (Azure::ClassesOnly, 1);
+    plane.create(&stage.client).await.expect("a control plane namespace");
+    stage.apply_cluster("prod", |_| {}).await;
+    plane.operators(&stage.client)
+}
+
+async fn reconcile(operators: &mut [Operator]) -> usize {
+    for operator in operators.iter_mut() {
+        operator.reconcile().await.expect("the operator writes");
+    }
+    operators.iter().flat_map(Operator::writes).filter(|write| write.changed()).count()
+}
+
+/// The policies are of the whole cluster: one test goes through what becomes of them.
+#[tokio::test]
+async fn pods_are_wired_by_policies_and_no_deployment_changes() {
+    let stage = Stage::new("policies").await;
+    let mut operators = unwired(&stage).await;
+    reconcile(&mut operators).await;
+    let written = reconcile(&mut operators).await;
+    let plane = stage.plane("prod");
+    let pods = async || stage.list(&plane, POD).await;
+    wait_until("there are pods", async || (pods().await.len() == 11).then_some(())).await;
+    let before = (stage.generations(&plane, CLASS).await, stage.generations(&plane, DEPLOYMENT).await);
+
+    let daemon = stage.daemon(&POLICY).await;
+    let status = stage.ready_reason("prod", "PoliciesMissing").await;
+    let message = component(&status, "ingress")["message"].as_str().expect("a message").to_owned();
+    assert!(message.contains("MutatingAdmissionPolicyBinding hcp-identity-ingress"), "{message}");
+    drop(daemon);
+
+    let policies = succeeds(hcp_identity().args(["render", "--policies"]), "");
+    succeeds(kubectl().args(["apply", "--server-side", "-f", "-"]), &policies);
+    let daemon = stage.daemon(&POLICY).await;
+    let status = stage.ready_reason("prod", "NotInjected").await;
+    assert_eq!(status["wired"], "0/9", "{status:#}");
+
+    // Policies come to the API server's admission when they come: pods are made anew until they are wired.
+    wait_until("every pod is wired", async || {
+        for pod in pods().await {
+            let volumes = pod.data["spec"]["volumes"].as_array().into_iter().flatten();
+            let is_wired = volumes.into_iter().any(|volume| volume.get("csi").is_some());
+            let hands_on = ["cluster-network-operator", "cluster-storage-operator"];
+            if !is_wired
+                && !hands_on.contains(&pod.labels()["app"].as_str())
+                && pod.metadata.deletion_timestamp.is_none()
+            {
+                stage.api(&plane, POD).delete(&pod.name_any(), &DeleteParams::default().grace_period(0)).await.ok();
+            }
+        }
+        stage.mount_all(&plane).await;
+        let status = stage.status("prod").await?;
+        (status["wired"] == "9/9" && status["mounted"] == "9/9").then_some(())
+    })
+    .await;
+    stage.ready_reason("prod", "Ready").await;
+    assert_eq!(reconcile(&mut operators).await, written, "HyperShift has nothing to put right");
+    let after = (stage.generations(&plane, CLASS).await, stage.generations(&plane, DEPLOYMENT).await);
+    assert_eq!(before, after);
+    assert_eq!(daemon.changes(), 0, "{}", daemon.log());
+    drop(daemon);
+
+    let other = json!({"spec": {"failurePolicy": "Fail"}}).to_string();
+    let patch = ["patch", "mutatingadmissionpolicy", "hcp-identity-ingress", "--type", "merge", "-p"];
+    succeeds(kubectl().args(patch).arg(&other), "");
+    let daemon = stage.daemon(&POLICY).await;
+    let status = stage.ready_reason("prod", "PoliciesOutdated").await;
+    let message = component(&status, "kms")["message"].as_str().expect("a message").to_owned();
+    assert!(message.contains(": MutatingAdmissionPolicy hcp-identity-ingress;"), "{message}");
+    assert_eq!(component(&status, "ingress")["wired"], true, "what is wired stays so: {status:#}");
+    drop(daemon);
+    succeeds(
+        kubectl().args(["delete", "mutatingadmissionpolicybindings", "-l", "app.kubernetes.io/name=hcp-identity"]),
+        "",
+    );
+    succeeds(kubectl().args(["delete", "mutatingadmissionpolicies", "-l", "app.kubernetes.io/name=hcp-identity"]), "");
+}
