@@ -20,6 +20,7 @@ use crate::{
     manifest::{Limits, Node, Object},
     namespaces::{Cluster, Namespaces},
     plan::{self, Identities, Identity, Plan, Template, Wired},
+    policies::guard_binding,
     settings::Settings,
 };
 
@@ -29,6 +30,7 @@ use crate::{
 pub enum Rendered {
     ProviderClass(SecretProviderClass),
     AzureClusterIdentity(AzureClusterIdentity),
+    Policy(Value),
     Workload(Value),
 }
 
@@ -37,6 +39,8 @@ pub struct Options {
     pub settings: Arc<Settings>,
     /// Whether the AzureClusterIdentity of each HostedCluster is rendered.
     pub azure_cluster_identity: bool,
+    /// Whether each HostedCluster is bound to the policy that guards its secrets.
+    pub guard_secrets: bool,
     pub limits: Limits,
     /// Bytes of workloads that may be held until their HostedClusters are known.
     pub held_bytes: usize,
@@ -45,7 +49,13 @@ pub struct Options {
 impl Options {
     #[must_use]
     pub fn new(settings: Arc<Settings>) -> Self {
-        Self { settings, azure_cluster_identity: false, limits: Limits::default(), held_bytes: 64 << 20 }
+        Self {
+            settings,
+            azure_cluster_identity: false,
+            guard_secrets: false,
+            limits: Limits::default(),
+            held_bytes: 64 << 20,
+        }
     }
 }
 
@@ -138,6 +148,9 @@ impl<'f> Renderer<'f> {
             if let Some(identity) = plan.azure_cluster_identity().filter(|_| wanted) {
                 emit(&Rendered::AzureClusterIdentity(identity))?;
                 summary.azure_cluster_identities += 1;
+            }
+            if options.guard_secrets {
+                emit(&Rendered::Policy(guard_binding(plan.identities())))?;
             }
         }
         workloads.sort_by(|a, b| order(&a.object).cmp(&order(&b.object)));

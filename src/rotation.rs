@@ -1,8 +1,8 @@
-//! Which pod is to begin anew, so that no process holds a credential past its end.
+//! Which pod is to begin anew, so that no process holds a credential past its end, and none goes without one.
 //!
 //! Decided from what is there alone: a daemon that was killed goes on where it was.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -21,6 +21,17 @@ pub struct Eviction {
     pub uid: Box<str>,
 }
 
+/// What is known beside what is there.
+#[derive(Clone, Debug, Default)]
+pub struct Turn {
+    /// UIDs of pods whose eviction was refused: their turn is after the others, as a disruption budget keeps its own pods only.
+    pub refused: BTreeSet<Box<str>>,
+    /// Pods that were created without their volume, where pods are wired as they are created.
+    pub unwired: Vec<(Id, Box<str>)>,
+    /// Since when such pods of a component have been evicted: what has come after that is no better for another try.
+    pub replacing_since: BTreeMap<Id, Timestamp>,
+}
+
 /// Pods of one control plane that may begin with a version within an hour, whoever makes them do so.
 pub const BUDGET: usize = 6;
 /// How long a pod is watched after its beginning before another one has its turn.
@@ -36,14 +47,9 @@ const HOUR: SignedDuration = SignedDuration::from_hours(1);
 /// - None while any pod of the control plane is going or has just come, and none beside one of its component that is not
 ///   ready.
 /// - None that has begun with the vault's version: no pod is evicted twice for one.
-/// - A pod whose eviction was refused, by its UID, has its turn after the others: a disruption budget keeps its own pods only.
+/// - Nor twice for its volume: no successor of a pod that was created without it.
 #[must_use]
-pub fn next(
-    observed: &Observed,
-    credentials: &Credentials,
-    refused: &BTreeSet<Box<str>>,
-    now: Timestamp,
-) -> Option<Eviction> {
+pub fn next(observed: &Observed, credentials: &Credentials, turn: &Turn, now: Timestamp) -> Option<Eviction> {
     let is_busy = credentials.trouble.is_some()
         || observed.pods.iter().any(|pod| is_moving(pod, now))
         || begun_within_an_hour(observed, credentials, now) >= BUDGET;
@@ -52,8 +58,12 @@ pub fn next(
     }
     let late = credentials.freshness.iter().flat_map(|(id, fresh)| fresh.late.iter().map(move |pod| (*id, pod)));
     let pods = late.filter_map(|(id, name)| Some((id, observed.mounting(id).find(|pod| pod.name == *name)?)));
-    let may_go: Vec<_> = pods.filter(|(id, pod)| may_go(*id, pod, observed, credentials, now)).collect();
-    let (component, pod) = may_go.iter().find(|(_, pod)| !refused.contains(&pod.uid)).or(may_go.first())?;
+    let late = pods.filter(|(id, pod)| may_go(*id, pod, observed, credentials, now));
+    let unwired =
+        turn.unwired.iter().filter_map(|(id, name)| Some((*id, observed.pods.iter().find(|pod| pod.name == *name)?)));
+    let unwired = unwired.filter(|(id, pod)| may_be_replaced(*id, pod, observed, credentials, turn, now));
+    let may_go: Vec<_> = late.chain(unwired).collect();
+    let (component, pod) = may_go.iter().find(|(_, pod)| !turn.refused.contains(&pod.uid)).or(may_go.first())?;
     Some(Eviction { component: *component, pod: pod.name.clone(), uid: pod.uid.clone() })
 }
 
@@ -79,6 +89,22 @@ fn may_go(component: Id, pod: &Pod, observed: &Observed, credentials: &Credentia
         && others_are_ready
         && pod.mounts.iter().all(|id| known(id).is_some_and(|known| is_good(known, now)))
         && known(&component).is_some_and(|known| is_older(pod, known))
+}
+
+fn may_be_replaced(
+    component: Id,
+    pod: &Pod,
+    observed: &Observed,
+    credentials: &Credentials,
+    turn: &Turn,
+    now: Timestamp,
+) -> bool {
+    let is_known_good = |id: &Id| credentials.verified.get(id).is_some_and(|known| is_good(known, now));
+    let mut others = observed.pods.iter().filter(|other| other.app == pod.app && other.name != pod.name);
+    pod.phase == Phase::Running
+        && others.all(|other| other.ready || other.phase == Phase::Ended)
+        && pod.mounts.iter().chain([&component]).all(is_known_good)
+        && turn.replacing_since.get(&component).is_none_or(|since| pod.created.is_some_and(|created| created < *since))
 }
 
 fn is_good(known: &Verification, now: Timestamp) -> bool {
@@ -107,7 +133,7 @@ mod tests {
         ids: [Id; 2],
         observed: Observed,
         credentials: Credentials,
-        refused: BTreeSet<Box<str>>,
+        turn: Turn,
     }
 
     impl World {
@@ -137,12 +163,12 @@ mod tests {
                 ..Credentials::default()
             };
             let observed = Observed { pods, ..Observed::default() };
-            Self { ids, observed, credentials, refused: BTreeSet::new() }
+            Self { ids, observed, credentials, turn: Turn::default() }
         }
 
         fn next(&self) -> Option<String> {
             let now = Timestamp::from_second(NOW).unwrap();
-            next(&self.observed, &self.credentials, &self.refused, now).map(|eviction| eviction.pod.into())
+            next(&self.observed, &self.credentials, &self.turn, now).map(|eviction| eviction.pod.into())
         }
 
         fn pod(&mut self, name: &str) -> &mut Pod {
@@ -245,9 +271,41 @@ mod tests {
     #[test]
     fn who_may_not_go_keeps_nobody_else() {
         let mut world = World::late();
-        world.refused.insert("uid-a1".into());
+        world.turn.refused.insert("uid-a1".into());
         assert_eq!(world.next().as_deref(), Some("a2"));
-        world.refused.extend(["uid-a2", "uid-b1", "uid-b2"].map(Box::from));
+        world.turn.refused.extend(["uid-a2", "uid-b1", "uid-b2"].map(Box::from));
         assert_eq!(world.next().as_deref(), Some("a1"), "and then it is tried again");
+    }
+
+    #[test]
+    fn a_pod_without_its_volume_is_replaced_once() {
+        let mut world = World::late();
+        world.credentials.freshness.clear();
+        let id = world.ids[0];
+        for name in ["a1", "a2"] {
+            world.pod(name).mounts.clear();
+            world.turn.unwired.push((id, name.into()));
+        }
+        assert_eq!(world.next().as_deref(), Some("a1"));
+        world.turn.replacing_since.insert(id, ago(SETTLING).unwrap());
+        world.replace("a1", SETTLING);
+        world.turn.unwired[0].1 = "a1-new".into();
+        assert_eq!(world.next().as_deref(), Some("a2"), "one of before, too");
+        world.replace("a2", SETTLING);
+        world.turn.unwired[1].1 = "a2-new".into();
+        assert_eq!(world.next(), None, "their successors are no better");
+    }
+
+    #[test]
+    fn a_pod_without_its_volume_stays_while_it_could_not_mount() {
+        let mut world = World::late();
+        world.credentials.freshness.clear();
+        let id = world.ids[0];
+        world.turn.unwired.push((id, "a1".into()));
+        world.pod("a2").ready = false;
+        assert_eq!(world.next(), None, "it is the one that serves");
+        world.pod("a2").ready = true;
+        world.credentials.verified.get_mut(&id).unwrap().standing = Standing::Failed { message: "ended".into() };
+        assert_eq!(world.next(), None);
     }
 }

@@ -72,7 +72,7 @@ const ARROWS: [(&str, &[&str]); 30] = [
     ("rotation", &["component", "observed", "status", "verification"]),
     ("input", &["crd", "finding", "manifest", "plan"]),
     ("namespaces", &["finding", "input", "manifest", "names"]),
-    ("render", &["component", "finding", "input", "manifest", "namespaces", "plan", "settings"]),
+    ("render", &["component", "finding", "input", "manifest", "namespaces", "plan", "policies", "settings"]),
     ("validate", &["finding", "input", "manifest", "namespaces"]),
     (
         "cluster",

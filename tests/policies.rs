@@ -11,11 +11,13 @@ use hcp_identity::{
     policies::policies,
     settings::{Settings, SettingsFile},
 };
+use hcp_identity_api::hosted_cluster::HostedCluster;
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use support::{
     KEY_VAULT_USER,
     cluster::{create_namespace, kubectl, namespaces, succeeds, wait_until},
+    hcp_identity,
     stage::{CLASS, DEPLOYMENT, POD, Stage},
 };
 use tokio::sync::OnceCell;
@@ -374,5 +376,79 @@ fn policies_touch_no_deployment() {
             };
             assert_eq!(create(&world.plane).await, create(&world.elsewhere).await);
         }
+    });
+}
+
+/// A class may name what its HostedCluster names, and what that names later.
+#[test]
+fn the_guard_refuses_classes_with_anothers_secret() {
+    run(async {
+        let stage = Stage::with_roles("guard", &[]).await;
+        let plane = stage.plane("prod");
+        create_namespace(&stage.client, &plane).await;
+        let label = json!({"metadata": {"labels": {"hypershift.openshift.io/hosted-control-plane": "true"}}});
+        let parameters = PatchParams::default();
+        namespaces(&stage.client).patch(&plane, &parameters, &Patch::Merge(&label)).await.expect("a namespace");
+        stage.apply_cluster("prod", |_| {}).await;
+        let cluster = stage.hosted_cluster("prod", |_| {});
+        let rendered = succeeds(hcp_identity().args(["render", "--guard-secrets", "-f", "-"]), &cluster.to_string());
+        let documents: Vec<_> = rendered.split("---\n").collect();
+        let guard: Vec<_> = documents.iter().filter(|text| text.contains("kind: ValidatingAdmissionPolicy")).collect();
+        assert_eq!(guard.len(), 2, "{rendered}");
+        for document in guard {
+            succeeds(kubectl().args(["apply", "--server-side", "-f", "-"]), document);
+        }
+        let cluster: HostedCluster = serde_json::from_value(cluster).expect("a HostedCluster");
+        let plan = plan::plan(&cluster, &settings("{}")).plan.expect("a plan");
+        let classes: Vec<_> = plan.provider_classes().map(|class| serde_json::to_value(class).expect("JSON")).collect();
+        let parameters = PatchParams { dry_run: true, ..PatchParams::apply("test").force() };
+        let api = stage.api(&plane, CLASS);
+        let apply = async |class: &Value| {
+            let name = class["metadata"]["name"].as_str().expect("a name").to_owned();
+            match api.patch(&name, &parameters, &Patch::Apply(class)).await {
+                Ok(_) => String::new(),
+                Err(kube::Error::Api(status)) => status.message,
+                Err(error) => panic!("{error}"),
+            }
+        };
+        let change = |class: &Value, parameter: &str, change: &dyn Fn(&str) -> String| {
+            let mut class = class.clone();
+            let value = &mut class["spec"]["parameters"][parameter];
+            *value = json!(change(value.as_str().expect("text")));
+            class
+        };
+        let renamed = |text: &str| text.replace("objectName: ", "objectName: other-");
+        wait_until("the guard works", async || {
+            apply(&change(&classes[0], "objects", &renamed)).await.contains("must name the secret").then_some(())
+        })
+        .await;
+        assert_eq!(classes.len(), 9);
+        for class in &classes {
+            assert_eq!(apply(class).await, "", "{class}");
+            for (parameter, changed, says) in [
+                ("objects", &renamed as &dyn Fn(&str) -> String, "must name the secret that its HostedCluster names, "),
+                ("objects", &|text| format!("{text}  - |\n    objectName: other\n"), "is not one secret in the form"),
+                ("objects", &|_| String::new(), "is not one secret in the form"),
+                ("keyvaultName", &|_| "kv-other".to_owned(), "must name the vault that its HostedCluster names, "),
+            ] {
+                let message = apply(&change(class, parameter, changed)).await;
+                assert!(message.contains(says), "{parameter}: {message}");
+            }
+        }
+        let mut foreign = change(&classes[0], "objects", &renamed);
+        foreign["metadata"]["name"] = json!("somebody-elses");
+        assert_eq!(apply(&foreign).await, "");
+
+        let pointer = "/spec/platform/azure/azureAuthenticationConfig/managedIdentities/controlPlane/cloudProvider";
+        stage
+            .apply_cluster("prod", |cluster| {
+                let identity = cluster.pointer_mut(pointer).expect("an identity");
+                identity["credentialsSecretName"] = json!("prod-new");
+            })
+            .await;
+        let new = change(&classes[0], "objects", &|text| text.replace("prod-cloud-provider", "prod-new"));
+        assert_ne!(new, classes[0]);
+        wait_until("the new secret may be named", async || apply(&new).await.is_empty().then_some(())).await;
+        assert!(apply(&classes[0]).await.contains("prod-new"));
     });
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     manifest::{Format, Writer},
-    policies::policies,
+    policies::{guard, policies},
     render::{Options, Renderer, Summary},
     settings::{Settings, SettingsFile},
 };
@@ -65,6 +65,11 @@ pub(super) struct Args {
     #[arg(long)]
     policies: bool,
 
+    /// Also print the ValidatingAdmissionPolicy that refuses provider classes which name another secret than their
+    /// HostedCluster, and a binding for each HostedCluster.
+    #[arg(long)]
+    guard_secrets: bool,
+
     /// Output format: a YAML stream, or one JSON List with the findings as JSON on stderr.
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Yaml)]
     output: OutputFormat,
@@ -78,8 +83,11 @@ enum OutputFormat {
 
 pub(super) fn run(args: &Args) -> CommandResult {
     let settings = Arc::new(settings(args)?);
-    let options =
-        Options { azure_cluster_identity: args.azure_cluster_identity, ..Options::new(Arc::clone(&settings)) };
+    let options = Options {
+        azure_cluster_identity: args.azure_cluster_identity,
+        guard_secrets: args.guard_secrets,
+        ..Options::new(Arc::clone(&settings))
+    };
     let (format, form) = match args.output {
         OutputFormat::Yaml => (Format::Yaml, Form::Text),
         OutputFormat::Json => (Format::Json, Form::Json),
@@ -95,7 +103,8 @@ pub(super) fn run(args: &Args) -> CommandResult {
         return Err(error);
     }
     let mut writer = Writer::new(io::BufWriter::with_capacity(1 << 16, io::stdout().lock()), format);
-    let policies = if args.policies { policies(&settings) } else { Vec::new() };
+    let mut policies = if args.policies { policies(&settings) } else { Vec::new() };
+    policies.extend(args.guard_secrets.then(guard));
     let printed = policies.iter().try_for_each(|policy| writer.write(policy));
     let written = printed.and_then(|()| renderer.finish(&mut |object| writer.write(object))).and_then(|summary| {
         writer.finish()?;

@@ -1,10 +1,6 @@
 //! What is known of a HostedCluster's credentials, what follows from it, and the restarts that it takes.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use hcp_identity_api::control_plane_identity::{ComponentStatus, ControlPlaneIdentityStatus};
 use tokio::time::Instant;
@@ -17,12 +13,13 @@ use super::{
 };
 use crate::{
     component::Id,
+    condition::Reason,
     diff::Permission,
     freshness::{self, Limits},
     observed::Cluster,
     pause::permission,
     plan::Identity,
-    rotation::{self, Eviction},
+    rotation::{self, Eviction, Turn},
     settings::daemon::{CredentialCheck, Rotation},
     status::{self, Credentials, Outcome},
     verification::{Trouble, Verification, Wanted},
@@ -36,8 +33,7 @@ const BETWEEN_EVICTIONS: Duration = Duration::from_secs(60);
 pub(super) struct Restarts {
     /// When a pod was last evicted, or was to be.
     last: Option<Instant>,
-    /// UIDs of the pods that were not let go in this round.
-    refused: BTreeSet<Box<str>>,
+    turn: Turn,
     /// Pods wait for it.
     pending: bool,
 }
@@ -104,6 +100,13 @@ pub(super) fn look(seen: &Seen) -> Credentials {
     }
 }
 
+/// Pods that lack nothing but what the policies would give a successor.
+fn unwired(outcome: &Outcome) -> Vec<(Id, Box<str>)> {
+    let Outcome::Planned { difference, .. } = outcome else { return Vec::new() };
+    let components = difference.components.iter().filter(|state| state.reason == Reason::NotInjected);
+    components.flat_map(|state| state.unwired.iter().map(|pod| (state.id, pod.clone()))).collect()
+}
+
 /// Evicts the next pod that would hold a credential past its end, where that is wanted and nothing else is under way.
 pub(super) async fn restart(
     writer: &Writer,
@@ -115,13 +118,15 @@ pub(super) async fn restart(
     let settings = &seen.applied.settings;
     let is_wanted = settings.credentials.rotation == Rotation::Restart
         && permission(&seen.cluster, settings, seen.now).permission == Permission::Write;
-    restarts.pending = is_wanted && credentials.freshness.values().any(|fresh| !fresh.late.is_empty());
+    restarts.turn.unwired = unwired(outcome);
+    let is_late = credentials.freshness.values().any(|fresh| !fresh.late.is_empty());
+    restarts.pending = is_wanted && (is_late || !restarts.turn.unwired.is_empty());
     let is_quiet =
         outcome.is_settled() && seen.is_settled && restarts.last.is_none_or(|last| last.elapsed() >= BETWEEN_EVICTIONS);
     if !restarts.pending || !is_quiet {
         return;
     }
-    let next = rotation::next(&seen.observed, credentials, &restarts.refused, seen.now);
+    let next = rotation::next(&seen.observed, credentials, &restarts.turn, seen.now);
     let Some(Eviction { component, pod, uid }) = next else { return };
     let namespace = seen.key.control_plane_namespace();
     // Refused, it is tried again no sooner.
@@ -129,11 +134,16 @@ pub(super) async fn restart(
     let path = Path { version: "v1", namespace: &namespace, name: &pod };
     let hosted_cluster = seen.key.to_string();
     match writer.evict(&path, &uid).await {
-        Ok(_) => tracing::info!(hosted_cluster, namespace, %component, pod, "evicted"),
+        Ok(_) => {
+            tracing::info!(hosted_cluster, namespace, %component, pod, "evicted");
+            if restarts.turn.unwired.iter().any(|(_, unwired)| *unwired == pod) {
+                restarts.turn.replacing_since.entry(component).or_insert(seen.now);
+            }
+        }
         Err(error) => {
             tracing::warn!(hosted_cluster, namespace, %component, pod, %error, "the pod was not evicted");
-            if !restarts.refused.insert(uid) {
-                restarts.refused.clear();
+            if !restarts.turn.refused.insert(uid) {
+                restarts.turn.refused.clear();
             }
         }
     }

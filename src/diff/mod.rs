@@ -150,6 +150,8 @@ pub struct ComponentState {
     pub mounted_pods: usize,
     /// Pods from before it was wired.
     pub pods_without: usize,
+    /// Those that nobody will wire, where pods are wired as they are created.
+    pub unwired: Vec<Box<str>>,
     pub mounted_versions: Vec<Box<str>>,
     pub contested: Vec<(ObjectKey, Box<str>)>,
 }
@@ -258,6 +260,8 @@ impl<'p> Pass<'p> {
         let id = identity.component;
         let wired = self.wired.get(&id).copied().unwrap_or_default();
         let Mounts { pods, mounted_pods, pods_without, mounted_versions } = self.mounts(id, wired);
+        let unwired = self.without_volume(id).into_iter().filter(|_| self.now.pod_patch == PodPatch::Policy);
+        let unwired = unwired.map(|pod| pod.name.clone()).collect();
         let mut said = self.said.remove(&id).unwrap_or_default();
         said.sort_by_key(|(reason, _)| *reason);
         let reason = said.first().map_or(Reason::Ready, |(reason, _)| *reason);
@@ -275,6 +279,7 @@ impl<'p> Pass<'p> {
             pods,
             mounted_pods,
             pods_without,
+            unwired,
             mounted_versions,
             contested,
         }

@@ -38,6 +38,7 @@ impl World {
             pods: 1,
             mounted_pods: 1,
             pods_without: 0,
+            unwired: Vec::new(),
             mounted_versions: vec!["v1".into()],
             contested: Vec::new(),
         });

@@ -1,12 +1,19 @@
 //! `podPatch: policy`: pods are wired as they are created, and HyperShift's Deployments stay as they are.
 
-use hypershift_sim::{Azure, ControlPlane, Operator};
-use kube::{ResourceExt as _, api::DeleteParams};
-use serde_json::json;
+use std::{collections::BTreeSet, time::Duration};
 
+use hypershift_sim::{Azure, ControlPlane, Operator};
+use kube::{
+    ResourceExt as _,
+    api::{DeleteParams, Patch, PatchParams},
+};
+use serde_json::json;
+use tokio::sync::Mutex;
+
+use crate::credentials::World;
 use crate::support::{
     KEY_VAULT_USER,
-    cluster::{kubectl, succeeds, wait_until},
+    cluster::{kubectl, namespaces, succeeds, wait_until},
     hcp_identity,
     stage::{CLASS, DEPLOYMENT, POD, Stage, component},
 };
@@ -29,9 +36,23 @@ async fn reconcile(operators: &mut [Operator]) -> usize {
     operators.iter().flat_map(Operator::writes).filter(|write| write.changed()).count()
 }
 
-/// The policies are of the whole cluster: one test goes through what becomes of them.
+/// The policies are of the whole cluster: one test after the other says whether they are there.
+static POLICIES: Mutex<()> = Mutex::const_new(());
+
+fn install() {
+    let policies = succeeds(hcp_identity().args(["render", "--policies"]), "");
+    succeeds(kubectl().args(["apply", "--server-side", "-f", "-"]), &policies);
+}
+
+fn uninstall() {
+    for kind in ["mutatingadmissionpolicybindings", "mutatingadmissionpolicies"] {
+        succeeds(kubectl().args(["delete", kind, "-l", "app.kubernetes.io/name=hcp-identity"]), "");
+    }
+}
+
 #[tokio::test]
 async fn pods_are_wired_by_policies_and_no_deployment_changes() {
+    let _alone = POLICIES.lock().await;
     let stage = Stage::new("policies").await;
     let mut operators = unwired(&stage).await;
     reconcile(&mut operators).await;
@@ -47,8 +68,7 @@ async fn pods_are_wired_by_policies_and_no_deployment_changes() {
     assert!(message.contains("MutatingAdmissionPolicyBinding hcp-identity-ingress"), "{message}");
     drop(daemon);
 
-    let policies = succeeds(hcp_identity().args(["render", "--policies"]), "");
-    succeeds(kubectl().args(["apply", "--server-side", "-f", "-"]), &policies);
+    install();
     let daemon = stage.daemon(&POLICY).await;
     let status = stage.ready_reason("prod", "NotInjected").await;
     assert_eq!(status["wired"], "0/9", "{status:#}");
@@ -87,9 +107,47 @@ async fn pods_are_wired_by_policies_and_no_deployment_changes() {
     assert!(message.contains(": MutatingAdmissionPolicy hcp-identity-ingress;"), "{message}");
     assert_eq!(component(&status, "ingress")["wired"], true, "what is wired stays so: {status:#}");
     drop(daemon);
-    succeeds(
-        kubectl().args(["delete", "mutatingadmissionpolicybindings", "-l", "app.kubernetes.io/name=hcp-identity"]),
-        "",
-    );
-    succeeds(kubectl().args(["delete", "mutatingadmissionpolicies", "-l", "app.kubernetes.io/name=hcp-identity"]), "");
+    uninstall();
+}
+
+/// What was created without its volume is replaced, one pod at a time, by rotation's rules.
+#[tokio::test]
+async fn pods_that_the_policies_missed_are_replaced_one_at_a_time() {
+    let _alone = POLICIES.lock().await;
+    let world = World::new("c-unwired").await;
+    let stage = &world.stage;
+    stage.create_cluster("prod", |_| {}).await;
+    let plane = stage.plane("prod");
+    let label = json!({"metadata": {"labels": {"hypershift.openshift.io/hosted-control-plane": "true"}}});
+    let parameters = PatchParams::default();
+    namespaces(&stage.client).patch(&plane, &parameters, &Patch::Merge(&label)).await.expect("a namespace");
+    world.store_versions("v1", "v1");
+    stage.create_workloads("prod", 1).await;
+    install();
+    let names = async || -> BTreeSet<String> {
+        stage.list(&plane, POD).await.iter().map(kube::ResourceExt::name_any).collect()
+    };
+    wait_until("there are pods", async || (names().await.len() == 11).then_some(())).await;
+    let (before, generations) = (names().await, stage.generations(&plane, DEPLOYMENT).await);
+    let daemon =
+        world.daemon(&["--pod-patch", "policy", "--credential-check", "content", "--rotation", "restart"]).await;
+    stage.ready_reason("prod", "NotInjected").await;
+    // Pods are left alone for two minutes.
+    tokio::time::sleep(Duration::from_secs(110)).await;
+    let new = wait_until("a pod is replaced", async || {
+        let now = names().await;
+        let new: Vec<_> = now.difference(&before).cloned().collect();
+        assert!(new.len() < 2, "{new:?}");
+        (before.difference(&now).count() == 1).then_some(new).filter(|new| new.len() == 1)
+    })
+    .await;
+    let pod = stage.get(&plane, POD, &new[0]).await.expect("the pod");
+    let volumes = pod.data["spec"]["volumes"].as_array().into_iter().flatten();
+    assert!(volumes.into_iter().any(|volume| volume.get("csi").is_some()), "{:#}", pod.data["spec"]);
+    // The next one waits for two minutes again.
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(names().await.difference(&before).count(), 1);
+    assert_eq!(stage.generations(&plane, DEPLOYMENT).await, generations, "no workload was touched");
+    drop(daemon);
+    uninstall();
 }

@@ -6,6 +6,9 @@
 //!
 //! The expressions decide as `wire` does; tests/policies.rs holds one to the other on a real kube-apiserver.
 
+mod guard;
+
+pub use guard::{guard, guard_binding};
 use serde_json::{Value, json};
 
 use crate::{
