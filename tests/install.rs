@@ -282,6 +282,12 @@ fn the_demo_shows_three_hosted_clusters_and_leaves_nothing() {
         assert!(shown.contains(line), "no {line} in\n{shown}");
     }
     assert_nothing_is_left();
+    let shown = succeeds(&mut demo(&["--once", "--policies"]), "");
+    let deployment = shown.lines().find(|line| line.starts_with("ingress-operator  ")).expect("a Deployment");
+    assert_eq!(deployment.split_whitespace().skip(1).collect::<Vec<_>>(), ["1", "1", "<none>", "<none>"]);
+    let pod = shown.lines().find(|line| line.starts_with("ingress-operator-")).expect("a pod");
+    assert!(pod.ends_with("ingress-cert") && shown.contains("9/9"), "{shown}");
+    assert_nothing_is_left();
 
     let child = demo(&[]).process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
     let mut running = OnATerminal(child.expect("it starts"));
