@@ -82,6 +82,19 @@ async fn a_cluster_becomes_fit_one_thing_after_the_other() {
     the_daemons_account_may_what_its_roles_allow().await;
     an_account_without_roles_may_nothing();
     vaults_are_asked_where_that_is_wanted().await;
+    policies_are_compared_where_pods_are_wired_by_them();
+}
+
+fn policies_are_compared_where_pods_are_wired_by_them() {
+    let found = || check(&["--pod-patch", "policy"]).of("admission policies").to_owned();
+    assert_eq!(check(&[]).of("admission policies"), "skipped NotUsed");
+    assert_eq!(found(), "error PoliciesMissing");
+    let policies = succeeds(hcp_identity().args(["render", "--policies"]), "");
+    succeeds(kubectl().args(["apply", "--server-side", "-f", "-"]), &policies);
+    assert_eq!(found(), "ok AsItShouldBe");
+    let patch = ["patch", "mutatingadmissionpolicy", "hcp-identity-kms", "--type", "merge", "-p"];
+    succeeds(kubectl().args(patch).arg(json!({"spec": {"failurePolicy": "Fail"}}).to_string()), "");
+    assert_eq!(found(), "error PoliciesOutdated");
 }
 
 /// As whoever this process is in Azure: the machine's identity, which may first list and then not.
@@ -290,11 +303,14 @@ fn an_account_without_roles_may_nothing() {
         found.checks.values().filter(|found| *found == "error AccessDenied").count()
     };
     let restart = ["--rotation", "restart", "--credential-check", "content"];
-    assert_eq!(denied(&[&["--azure-cluster-identity", "apply"], &restart[..]].concat()), ACCESSES.len());
-    assert_eq!(denied(&["--azure-cluster-identity", "apply"]), ACCESSES.len() - 1);
-    assert_eq!(denied(&[]), ACCESSES.len() - 2);
-    assert_eq!(denied(&["--pod-patch", "none"]), ACCESSES.len() - 3);
-    assert_eq!(denied(&["--mode", "observe"]), ACCESSES.len() - 4);
+    // Policies are two, and looked at where nobody wires Deployments.
+    let all = ACCESSES.len() - 2;
+    assert_eq!(denied(&[&["--azure-cluster-identity", "apply"], &restart[..]].concat()), all);
+    assert_eq!(denied(&["--azure-cluster-identity", "apply"]), all - 1);
+    assert_eq!(denied(&[]), all - 2);
+    assert_eq!(denied(&["--pod-patch", "none"]), all - 3);
+    assert_eq!(denied(&["--pod-patch", "policy"]), all - 3 + 2);
+    assert_eq!(denied(&["--mode", "observe"]), all - 4);
 }
 
 /// A server that says its version, and to everything else the same.

@@ -285,6 +285,9 @@ fn policies_find_their_containers_in_any_pod() {
         let without: Vec<_> = containers.iter().filter(|container| !is_backup(container)).cloned().collect();
         pod["spec"]["containers"] = json!(without);
         assert_eq!(world.created(&pod).await, world.wired(&pod).await, "without the backup sidecar");
+        let is_active = |container: &Value| container["name"] == "azure-kms-provider-active";
+        pod["spec"]["containers"] = containers.iter().filter(|container| !is_active(container)).cloned().collect();
+        assert_eq!(world.created(&pod).await, world.left_alone(&pod).await, "without the one that it takes");
 
         let filler = |number: usize| json!({"name": format!("filler-{number}"), "image": "x"});
         let many: Vec<_> = (0..18).map(filler).chain(containers.iter().cloned()).collect();

@@ -51,7 +51,7 @@ pub async fn follow_policies(shared: Arc<Shared>, client: Client) {
 }
 
 /// What is wrong with them; an error where nobody knows.
-async fn look(client: &Client, settings: &Settings) -> Result<Option<PolicyTrouble>, String> {
+pub(super) async fn look(client: &Client, settings: &Settings) -> Result<Option<PolicyTrouble>, String> {
     let served = client.list_api_group_resources(GROUP).await.map_err(|error| chain(&error))?;
     if !served.resources.iter().any(|resource| resource.name == POLICIES.resource) {
         let message = "podPatch is policy, and the API server does not serve MutatingAdmissionPolicy v1, as Kubernetes 1.36 does; \

@@ -7,6 +7,7 @@ mod driver;
 mod kinds;
 mod look;
 mod nodes;
+mod policies;
 mod rights;
 mod server;
 mod vaults;
@@ -56,6 +57,8 @@ pub enum Reason {
     // What it serves.
     KindMissing,
     VersionMissing,
+    PoliciesMissing,
+    PoliciesOutdated,
     // What it allows.
     AccessDenied,
     // Whether a credential can be mounted, and renewed.
@@ -101,6 +104,7 @@ pub async fn examine(
     checks.extend(kinds::checks(client, settings).await);
     checks.extend(rights::checks(client, settings, lease).await);
     checks.extend(driver::checks(client).await);
+    checks.push(policies::check(client, settings).await);
     Ok(Examination { user: rights::user(client).await, checks })
 }
 
