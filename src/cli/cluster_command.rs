@@ -7,7 +7,7 @@ use kube::Client;
 
 use super::target::TargetArgs;
 use crate::cluster::{
-    client::{Heard, connect},
+    client::{Heard, Retries, connect},
     metrics::Metrics,
 };
 
@@ -18,7 +18,8 @@ pub(super) fn with_client<T, F: Future<Output = Result<T>>>(
 ) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     runtime.block_on(async {
-        let client = connect(&target.target(), &Heard::default(), &Arc::new(Metrics::default())).await?;
+        let client =
+            connect(&target.target(), Retries::OfTheClient, &Heard::default(), &Arc::new(Metrics::default())).await?;
         command(client).await
     })
 }

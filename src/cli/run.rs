@@ -19,7 +19,7 @@ use super::{
 use crate::{
     cluster::{
         apply::Writer,
-        client::{Heard, certificate_authority, connect},
+        client::{Heard, Retries, certificate_authority, connect},
         daemon::{self, Applied, Shared},
         lease::{Candidate, Fence},
         metrics::Metrics,
@@ -95,7 +95,7 @@ async fn serve_until_stopped(args: &Args) -> CommandResult {
 
     let (heard, metrics, fence) = (Heard::default(), Arc::new(Metrics::default()), Fence::default());
     metrics.settings_are_valid();
-    let client = connect(&args.target.target(), &heard, &metrics).await?;
+    let client = connect(&args.target.target(), Retries::OfTheCaller, &heard, &metrics).await?;
     let version = check_server(&client).await?;
     // Until here one line says what is wrong, to the person who starts it.
     let level = start_logging(&settings.log_level)?;

@@ -27,6 +27,15 @@ pub struct Target {
     pub impersonate: Option<String>,
 }
 
+/// Who asks again where the API server is busy (429, 503 or 504).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Retries {
+    /// The client, after as long as the API server says: what asks once, and then ends.
+    OfTheClient,
+    /// Whoever asks: to an eviction, 429 is what a disruption budget says.
+    OfTheCaller,
+}
+
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -102,11 +111,15 @@ fn pause_after(short: u32) -> Duration {
 ///
 /// # Errors
 /// What is wrong with the kubeconfig or its certificates; nothing is sent yet.
-pub async fn connect(target: &Target, heard: &Heard, metrics: &Arc<Metrics>) -> Result<Client, ConnectError> {
+pub async fn connect(
+    target: &Target,
+    retries: Retries,
+    heard: &Heard,
+    metrics: &Arc<Metrics>,
+) -> Result<Client, ConnectError> {
     let mut config = config(target).await?;
     config.connect_timeout = Some(Duration::from_secs(10));
-    // Who asks decides when to ask again: of an eviction, 429 is the answer of a disruption budget.
-    config.default_retry = false;
+    config.default_retry = retries == Retries::OfTheClient;
     if let Some(user) = &target.impersonate {
         config.auth_info.impersonate = Some(user.clone());
     }
