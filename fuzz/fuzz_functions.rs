@@ -170,8 +170,9 @@ fn children(node: &Node) -> Box<dyn Iterator<Item = &Node> + '_> {
 }
 
 fn check_yaml_reads_back(objects: &[Value]) {
-    // Alone in a document a null is nothing, and an object with `items` is a list of objects.
-    let alone = |object: &&Value| !object.is_null() && !object.get("items").is_some_and(Value::is_array);
+    // Alone in a document a null is nothing, and an object with `items` is a list of objects, of none where they are null.
+    let is_list = |object: &Value| object.get("items").is_some_and(|items| items.is_array() || items.is_null());
+    let alone = |object: &&Value| !object.is_null() && !is_list(object);
     let objects: Vec<&Value> = objects.iter().filter(alone).collect();
     let yaml = write(&objects, Format::Yaml);
     let text = std::str::from_utf8(&yaml).unwrap();

@@ -12,6 +12,9 @@ JUDGE_ROUNDS = 15
 # So many of each kind take about half a second.
 JUDGED = {"PEM": ("bundle.pem", 2_000), "PKCS#12": ("bundle.pfx", 200)}
 SWEEP_ROUNDS = 3
+LEVEL_ROUNDS = 5
+LEVELS = ["metadata", "content", "sign-in"]
+LEVEL_SECRETS = 900
 SECRETS = 9 * 600
 
 
@@ -99,6 +102,26 @@ def sweep(program):
         )
 
 
+def level(program):
+    heading(f"The first look at {LEVEL_SECRETS} credentials", f"{LEVEL_ROUNDS} rounds")
+    file = program.input / "bundle.pem"
+    found = {level: [] for level in LEVELS}
+    for _ in range(LEVEL_ROUNDS):
+        for level in LEVELS:
+            found[level].append([int(word) for word in program.run("level", file, LEVEL_SECRETS, level).split()])
+    rows = [
+        [
+            f"`{level}`",
+            spread([processor / 1e6 for processor, _ in rounds], microseconds),
+            f"{1e6 / statistics.median(processor for processor, _ in rounds):,.0f}",
+            spread([count for _, count in rounds], "{:,}".format),
+        ]
+        for level, rounds in found.items()
+    ]
+    table(["level", "processor of each", "a second", "allocations of each"], rows)
+    print()
+
+
 def microseconds(value):
     return f"{value * 1e6:,.0f} µs"
 
@@ -107,7 +130,7 @@ def mebibytes(kibibytes):
     return f"{kibibytes / 1024:.2f} MiB"
 
 
-MEASURES = {measure.__name__: measure for measure in [judge, sweep]}
+MEASURES = {measure.__name__: measure for measure in [judge, level, sweep]}
 
 
 def main():

@@ -6,7 +6,10 @@ use std::{
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use hcp_identity::{credential::ObjectEncoding, verification::{Wanted, WantedSecret}};
+use hcp_identity::{
+    credential::ObjectEncoding,
+    verification::{Wanted, WantedSecret},
+};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 

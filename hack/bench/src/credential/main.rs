@@ -3,7 +3,8 @@
 //!     credential judge FILE COUNT               judges the credential with this client secret, PEM or PKCS#12, so many times
 //!     credential read FILE COUNT rsa|aws-lc     only reads the same bytes with libraries, and that library reads the key
 //!     credential sweep FILE SECRETS WANTED      a vault with so many secrets, of which a process of its own keeps so many known
-//!     credential keep PROXY AUTHORITY WANTED    that process
+//!     credential level FILE SECRETS LEVEL       a vault with so many, all of which that process takes to a level for the first time
+//!     credential keep PROXY AUTHORITY WANTED LEVEL    that process
 //!
 //! Of `judge` and `read` the output is how often and how much they allocate for one credential.
 
@@ -35,7 +36,8 @@ fn main() -> Result<()> {
             repeat(count, || judge::read(&value, key))
         }
         ["sweep", file, secrets, wanted] => sweep::sweep(&std::fs::read(file)?, secrets.parse()?, wanted.parse()?),
-        ["keep", proxy, authority, wanted] => keep::keep(proxy, authority, wanted.parse()?),
+        ["level", file, secrets, level] => sweep::level(file, secrets.parse()?, level.parse()?),
+        ["keep", proxy, authority, wanted, level] => keep::keep(proxy, authority, wanted.parse()?, level.parse()?),
         _ => Err(format!("no command is called so: {}", arguments.join(" ")).into()),
     }
 }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use azure_standin::{Settings, Standin, operation::Operation, vault::store::NewVersion};
+use hcp_identity::vault::Level;
 use serde_json::json;
 use tokio::time::sleep;
 
@@ -25,8 +26,8 @@ const PAGE: usize = 25;
 #[tokio::main]
 pub async fn sweep(client_secret: &[u8], secrets: usize, wanted: usize) -> Result<()> {
     let standin = Standin::start(Settings::default()).await?;
-    fill(&standin, client_secret, secrets)?;
-    let mut keeper = Keeper::start(&standin, wanted)?;
+    fill(&standin, client_secret, secrets, &[])?;
+    let mut keeper = Keeper::start(&standin, wanted, Level::Content)?;
     let pages = secrets.div_ceil(PAGE);
     let journal = &standin.azure().journal;
     let known = tokio::task::block_in_place(|| keeper.line())?;
@@ -42,7 +43,7 @@ pub async fn sweep(client_secret: &[u8], secrets: usize, wanted: usize) -> Resul
     // The last answer is still to be read, and the next sweep is almost two seconds away.
     sleep(Duration::from_millis(500)).await;
     let (resident, peak) = keeper.memory()?;
-    let allocated: usize = keeper.end()?.parse()?;
+    let (allocated, _) = keeper.end()?;
     let found = json!({
         "first": first, "later": later, "laterSweeps": LATER,
         "resident": resident, "peak": peak, "allocated": allocated,
@@ -52,11 +53,39 @@ pub async fn sweep(client_secret: &[u8], secrets: usize, wanted: usize) -> Resul
     Ok(())
 }
 
-fn fill(standin: &Standin, client_secret: &[u8], secrets: usize) -> Result<()> {
+/// Takes all secrets of a vault to a level for the first time, and prints what that took of the other process for each: its
+/// processor in microseconds, and how often it allocated.
+#[tokio::main]
+pub async fn level(file: &str, secrets: usize, level: Level) -> Result<()> {
+    let standin = Standin::start(Settings::default()).await?;
+    let certificate = std::fs::read_to_string(std::path::Path::new(file).with_file_name("leaf.pem"))?;
+    fill(&standin, &std::fs::read(file)?, secrets, &[certificate])?;
+    let mut keeper = Keeper::start(&standin, secrets, level)?;
+    let known = tokio::task::block_in_place(|| keeper.line())?;
+    if known != "known" {
+        return Err(known.into());
+    }
+    let processor = keeper.processor()?;
+    let (_, allocations) = keeper.end()?;
+    println!("{} {}", processor.as_micros() / secrets as u128, allocations / secrets);
+    standin.stop().await;
+    Ok(())
+}
+
+/// Each credential's client knows these certificates.
+fn fill(standin: &Standin, client_secret: &[u8], secrets: usize, certificates: &[String]) -> Result<()> {
     let azure = standin.azure();
+    let mut principals = vec![json!({"clientId": READER, "objectId": READER, "tenant": TENANT, "onMachine": true})];
+    if !certificates.is_empty() {
+        principals.extend(
+            (0..secrets)
+                .map(client_id)
+                .map(|id| json!({"clientId": id, "objectId": id, "tenant": TENANT, "certificates": certificates})),
+        );
+    }
     azure.load(serde_json::from_value(json!({
         "tenants": [{"id": TENANT}],
-        "principals": [{"clientId": READER, "objectId": READER, "tenant": TENANT, "onMachine": true}],
+        "principals": principals,
         "vaults": [{
             "name": VAULT, "tenant": TENANT, "permissions": [{"objectId": READER, "role": "secretsUser"}],
         }],
@@ -80,13 +109,14 @@ struct Keeper {
 }
 
 impl Keeper {
-    fn start(standin: &Standin, wanted: usize) -> Result<Self> {
+    fn start(standin: &Standin, wanted: usize, level: Level) -> Result<Self> {
         let about = standin.about();
         let mut process = Command::new(std::env::current_exe()?)
             .arg("keep")
             .arg(format!("http://{}", about.proxy))
             .arg(&about.ca_pem)
             .arg(wanted.to_string())
+            .arg(level.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -108,11 +138,23 @@ impl Keeper {
         Ok((field("VmRSS:")?, field("VmHWM:")?))
     }
 
-    /// Asks it for its last line.
-    fn end(mut self) -> Result<String> {
+    /// The processor time that it has taken.
+    fn processor(&self) -> Result<Duration> {
+        let status = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
+        let fields: Vec<&str> = status.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+        let ticks: u64 =
+            [11, 12].iter().map(|at| fields.get(*at).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0)).sum();
+        // Of Linux, whatever the architecture.
+        const A_SECOND: u64 = 100;
+        Ok(Duration::from_millis(ticks * 1000 / A_SECOND))
+    }
+
+    /// Asks it for its last line: bytes that are allocated, and how often it allocated.
+    fn end(mut self) -> Result<(usize, usize)> {
         self.process.stdin.take().ok_or("it has no input")?.write_all(b"\n")?;
         let line = self.line()?;
         self.process.wait()?;
-        Ok(line)
+        let (bytes, count) = line.split_once(' ').ok_or("its last line is another one")?;
+        Ok((bytes.parse()?, count.parse()?))
     }
 }
