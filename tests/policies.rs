@@ -16,7 +16,7 @@ use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use support::{
     KEY_VAULT_USER,
-    cluster::{create_namespace, kubectl, namespaces, succeeds, wait_until},
+    cluster::{create_namespace, kubectl, label_namespace, succeeds, wait_until},
     hcp_identity,
     stage::{CLASS, DEPLOYMENT, POD, Stage},
 };
@@ -28,7 +28,6 @@ struct World {
     plan: Plan,
     plane: String,
     elsewhere: String,
-    generate_name: &'static str,
 }
 
 fn settings(yaml: &str) -> Arc<Settings> {
@@ -54,11 +53,9 @@ impl World {
         create_namespace(&stage.client, &plane).await;
         create_namespace(&stage.client, &elsewhere).await;
         let label = format!("{name}.example/plane");
-        let labelled = json!({"metadata": {"labels": {&label: "true"}}});
-        let parameters = PatchParams::default();
-        namespaces(&stage.client).patch(&plane, &parameters, &Patch::Merge(&labelled)).await.expect("a namespace");
+        label_namespace(&stage.client, &plane, &label).await;
         install(&settings, name, &format!("{label:?}"));
-        let world = Self { stage, plan, plane, elsewhere, generate_name: "pod-" };
+        let world = Self { stage, plan, plane, elsewhere };
         for class in world.plan.provider_classes() {
             world.apply_class(&serde_json::to_value(class).expect("JSON")).await;
         }
@@ -80,18 +77,7 @@ impl World {
     fn pods(&self) -> Vec<Value> {
         let workloads = self.stage.workloads(&self.plane);
         assert_eq!(workloads.len(), 11);
-        workloads.iter().map(|workload| self.pod(&workload["spec"]["template"])).collect()
-    }
-
-    fn pod(&self, template: &Value) -> Value {
-        let mut spec = template["spec"].clone();
-        // Otherwise the API server adds a volume with a name by chance.
-        spec["automountServiceAccountToken"] = json!(false);
-        let labels = &template["metadata"]["labels"];
-        json!({
-            "apiVersion": "v1", "kind": "Pod", "spec": spec,
-            "metadata": {"generateName": self.generate_name, "labels": labels},
-        })
+        workloads.iter().map(|workload| pod(&workload["spec"]["template"])).collect()
     }
 
     fn pod_of(&self, app: &str) -> Value {
@@ -132,6 +118,17 @@ impl World {
         }
         spec
     }
+}
+
+fn pod(template: &Value) -> Value {
+    let mut spec = template["spec"].clone();
+    // Otherwise the API server adds a volume with a name by chance.
+    spec["automountServiceAccountToken"] = json!(false);
+    let labels = &template["metadata"]["labels"];
+    json!({
+        "apiVersion": "v1", "kind": "Pod", "spec": spec,
+        "metadata": {"generateName": "pod-", "labels": labels},
+    })
 }
 
 /// Of two policies on one pod it is not said which comes first: what they add is put in the order of the table.
@@ -389,9 +386,7 @@ fn the_guard_refuses_classes_with_anothers_secret() {
         let stage = Stage::with_roles("guard", &[]).await;
         let plane = stage.plane("prod");
         create_namespace(&stage.client, &plane).await;
-        let label = json!({"metadata": {"labels": {"hypershift.openshift.io/hosted-control-plane": "true"}}});
-        let parameters = PatchParams::default();
-        namespaces(&stage.client).patch(&plane, &parameters, &Patch::Merge(&label)).await.expect("a namespace");
+        label_namespace(&stage.client, &plane, "hypershift.openshift.io/hosted-control-plane").await;
         stage.apply_cluster("prod", |_| {}).await;
         let cluster = stage.hosted_cluster("prod", |_| {});
         let rendered = succeeds(hcp_identity().args(["render", "--guard-secrets", "-f", "-"]), &cluster.to_string());

@@ -259,9 +259,7 @@ impl<'p> Pass<'p> {
     fn component(&mut self, identity: &Identity) -> ComponentState {
         let id = identity.component;
         let wired = self.wired.get(&id).copied().unwrap_or_default();
-        let Mounts { pods, mounted_pods, pods_without, mounted_versions } = self.mounts(id, wired);
-        let unwired = self.without_volume(id).into_iter().filter(|_| self.now.pod_patch == PodPatch::Policy);
-        let unwired = unwired.map(|pod| pod.name.clone()).collect();
+        let Mounts { pods, mounted_pods, pods_without, unwired, mounted_versions } = self.mounts(id, wired);
         let mut said = self.said.remove(&id).unwrap_or_default();
         said.sort_by_key(|(reason, _)| *reason);
         let reason = said.first().map_or(Reason::Ready, |(reason, _)| *reason);
@@ -292,14 +290,18 @@ impl<'p> Pass<'p> {
         self.observed.pods.iter().filter(lacks).collect()
     }
 
-    /// Where pods are wired as they are created, they are what is wired or not.
+    /// Whether pods are wired as they are created: then they are what is wired or not.
+    fn wires_at_creation(&self) -> bool {
+        self.now.pod_patch == PodPatch::Policy
+    }
+
     fn misses_pods(&self, id: Id) -> bool {
-        self.now.pod_patch == PodPatch::Policy && !self.without_volume(id).is_empty()
+        self.wires_at_creation() && !self.without_volume(id).is_empty()
     }
 
     /// Says why nothing wires pods that are created.
     fn policies(&mut self) {
-        let trouble = self.observed.policies.as_ref().filter(|_| self.now.pod_patch == PodPatch::Policy);
+        let trouble = self.observed.policies.as_ref().filter(|_| self.wires_at_creation());
         let Some(trouble) = trouble else { return };
         for identity in &self.plan.identities().named {
             self.say(identity.component, trouble.reason, trouble.message.clone());
@@ -322,7 +324,7 @@ impl<'p> Pass<'p> {
         };
         let (empty, pending) = (without(Phase::Running), without(Phase::Pending));
         let old = self.without_volume(id);
-        let at_creation = self.now.pod_patch == PodPatch::Policy;
+        let at_creation = self.wires_at_creation();
         if let Some(first) = empty.first() {
             let why = self
                 .why_unmounted(id, &empty)
@@ -359,6 +361,7 @@ impl<'p> Pass<'p> {
             pods: pods.len(),
             mounted_pods: mounted,
             pods_without: if wired || at_creation { old.len() } else { 0 },
+            unwired: old.iter().filter(|_| at_creation).map(|pod| pod.name.clone()).collect(),
             mounted_versions: versions,
         }
     }
@@ -369,6 +372,7 @@ struct Mounts {
     pods: usize,
     mounted_pods: usize,
     pods_without: usize,
+    unwired: Vec<Box<str>>,
     mounted_versions: Vec<Box<str>>,
 }
 

@@ -22,7 +22,6 @@ pub fn guard() -> Value {
         let secret = of_params(&format!("{}.credentialsSecretName", component.field));
         format!("object.metadata.name == {} ? {secret} : {others}", quoted(component.class))
     });
-    let parameters = "has(object.spec.parameters)";
     json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingAdmissionPolicy",
@@ -46,7 +45,7 @@ pub fn guard() -> Value {
             "validations": [
                 {
                     "expression": format!(
-                        "{parameters} && 'objects' in object.spec.parameters && object.spec.parameters['objects'].matches({})",
+                        "has(object.spec.parameters) && 'objects' in object.spec.parameters && object.spec.parameters['objects'].matches({})",
                         quoted(OBJECTS)
                     ),
                     "message": "parameters.objects is not one secret in the form in which HyperShift writes it",

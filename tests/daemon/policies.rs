@@ -3,17 +3,14 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use hypershift_sim::{Azure, ControlPlane, Operator};
-use kube::{
-    ResourceExt as _,
-    api::{DeleteParams, Patch, PatchParams},
-};
+use kube::{ResourceExt as _, api::DeleteParams};
 use serde_json::json;
 use tokio::sync::Mutex;
 
 use crate::credentials::World;
 use crate::support::{
     KEY_VAULT_USER,
-    cluster::{kubectl, namespaces, succeeds, wait_until},
+    cluster::{kubectl, label_namespace, succeeds, wait_until},
     hcp_identity,
     stage::{CLASS, DEPLOYMENT, POD, Stage, component},
 };
@@ -118,9 +115,7 @@ async fn pods_that_the_policies_missed_are_replaced_one_at_a_time() {
     let stage = &world.stage;
     stage.create_cluster("prod", |_| {}).await;
     let plane = stage.plane("prod");
-    let label = json!({"metadata": {"labels": {"hypershift.openshift.io/hosted-control-plane": "true"}}});
-    let parameters = PatchParams::default();
-    namespaces(&stage.client).patch(&plane, &parameters, &Patch::Merge(&label)).await.expect("a namespace");
+    label_namespace(&stage.client, &plane, "hypershift.openshift.io/hosted-control-plane").await;
     world.store_versions("v1", "v1");
     stage.create_workloads("prod", 1).await;
     install();

@@ -139,6 +139,16 @@ pub async fn create_namespace(client: &Client, name: &str) {
     namespaces(client).create(&PostParams::default(), &namespace).await.expect("a new namespace");
 }
 
+/// As HyperShift labels the namespaces of its control planes, or with a label of a test's own.
+pub async fn label_namespace(client: &Client, name: &str, label: &str) {
+    let labelled = serde_json::json!({"metadata": {"labels": {label: "true"}}});
+    let labelled = kube::api::Patch::Merge(&labelled);
+    namespaces(client)
+        .patch(name, &kube::api::PatchParams::default(), &labelled)
+        .await
+        .expect("the namespace is there");
+}
+
 /// Asks for its end, and does not wait: nothing else uses it.
 pub async fn delete_namespace(client: &Client, name: &str) {
     namespaces(client).delete(name, &DeleteParams::default()).await.expect("the namespace is there");
