@@ -4,6 +4,7 @@
 //! `status` → `cluster` → `cli`. Without default features nothing here can reach a network, and `cargo xtask purity` proves
 //! it from the dependency graph; `cluster` is the only Kubernetes client, `vault` the only one of Azure.
 
+pub mod admission;
 #[cfg(any(feature = "mounted", feature = "vault"))]
 mod assertion;
 #[cfg(feature = "cli")]
