@@ -67,6 +67,8 @@ pub enum Outcome {
     Conflict,
     /// It was asked about something that no pod at its creation is: a webhook configuration of somebody else's making.
     Misdirected,
+    /// There was nothing to answer: see [`Refusal`].
+    Refused,
 }
 
 /// What is said of a pod, for whoever creates it and for the audit log.

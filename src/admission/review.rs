@@ -56,13 +56,15 @@ struct GroupVersionKind {
 
 /// What a message repeats of names that are no names.
 const SHOWN: usize = 64;
+/// And of what a parser says, which repeats the text that it did not expect.
+const SAID: usize = 160;
 
 pub(super) fn read(body: &[u8]) -> Result<Request, Refusal> {
-    let review: Review = serde_json::from_slice(body).map_err(|error| Refusal::Unreadable(error.to_string()))?;
+    let unreadable = |error: serde_json::Error| Refusal::Unreadable(shown(&error.to_string(), SAID));
+    let review: Review = serde_json::from_slice(body).map_err(unreadable)?;
     if review.api_version != API_VERSION || review.kind != KIND {
-        let shown =
-            |text: &str| if text.is_empty() { "nothing".to_owned() } else { text.chars().take(SHOWN).collect() };
-        return Err(Refusal::AnotherKind { api_version: shown(&review.api_version), kind: shown(&review.kind) });
+        let named = |text: &str| if text.is_empty() { "nothing".to_owned() } else { shown(text, SHOWN) };
+        return Err(Refusal::AnotherKind { api_version: named(&review.api_version), kind: named(&review.kind) });
     }
     review.request.ok_or(Refusal::NoRequest)
 }
@@ -72,9 +74,14 @@ impl Request {
     pub(super) fn is_misdirected(&self) -> Option<String> {
         let GroupVersionKind { group, version, kind } = &self.kind;
         let is_pod = group.is_empty() && version == "v1" && kind == "Pod" && self.sub_resource.is_empty();
-        let shown = |text: &str| -> String { text.chars().take(SHOWN).collect() };
+        let shown = |text: &str| shown(text, SHOWN);
         (!is_pod || self.operation != "CREATE").then(|| {
             format!("{} of {} {}", shown(&self.operation), shown(kind), shown(&self.sub_resource)).trim().to_owned()
         })
     }
+}
+
+/// The beginning, on one line.
+fn shown(text: &str, longest: usize) -> String {
+    text.chars().take(longest).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -193,6 +193,11 @@ fn what_is_no_question_is_refused() {
     assert!(refused(question.to_string().as_bytes()).contains("admissionReviewVersions: [v1]"));
     question["apiVersion"] = json!("x".repeat(1 << 20));
     assert!(refused(question.to_string().as_bytes()).len() < 300);
+    question["request"] = json!("x".repeat(1 << 20));
+    assert!(refused(question.to_string().as_bytes()).len() < 300);
+    question["apiVersion"] = json!("two\nlines");
+    question["request"] = Value::Null;
+    assert!(!refused(question.to_string().as_bytes()).contains('\n'));
 }
 
 #[test]
