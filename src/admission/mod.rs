@@ -94,19 +94,19 @@ const LONGEST: usize = 256;
 pub fn review(body: &[u8], control_planes: &dyn ControlPlanes) -> Result<Answer, Refusal> {
     let request = review::read(body)?;
     let (outcome, additions, words) = decide(&request, control_planes);
-    Ok(Answer { body: answer(&request, &additions, words), outcome })
+    Ok(Answer { body: answer(&request, &additions, &words), outcome })
 }
 
 fn decide(request: &Request, control_planes: &dyn ControlPlanes) -> (Outcome, Vec<Addition>, Words) {
     let mut words = Words::default();
     if let Some(what) = request.is_misdirected() {
-        words.warn(format!("hcp-identity wires pods as they are created, and was asked about {what}"));
+        words.warn(&format!("hcp-identity wires pods as they are created, and was asked about {what}"));
         return (Outcome::Misdirected, Vec::new(), words);
     }
     let (plan, held) = match control_planes.control_plane(&request.namespace) {
         ControlPlane::Unknown => return (Outcome::NotOurs, Vec::new(), words),
         ControlPlane::LeftAlone { reason, message } => {
-            words.say("left-alone", reason.to_string(), format!("{reason}: {message}"));
+            words.say("left-alone", &reason.to_string(), &format!("{reason}: {message}"));
             return (Outcome::Held, Vec::new(), words);
         }
         ControlPlane::Wired { plan, held } => (plan, held),
@@ -132,7 +132,7 @@ fn decide(request: &Request, control_planes: &dyn ControlPlanes) -> (Outcome, Ve
     }
 }
 
-fn answer(request: &Request, additions: &[Addition], words: Words) -> Value {
+fn answer(request: &Request, additions: &[Addition], words: &Words) -> Value {
     let mut response = json!({"uid": request.uid, "allowed": true});
     if !additions.is_empty() {
         response["patchType"] = json!("JSONPatch");
@@ -148,21 +148,21 @@ fn answer(request: &Request, additions: &[Addition], words: Words) -> Value {
 }
 
 impl Words {
-    fn warn(&mut self, warning: String) {
+    fn warn(&mut self, warning: &str) {
         if self.warnings.len() < WARNINGS {
-            self.warnings.push(shortened(&warning));
+            self.warnings.push(shortened(warning));
         }
     }
 
-    fn say(&mut self, key: &'static str, audit: String, warning: String) {
-        self.audit.insert(key, shortened(&audit));
-        self.warn(format!("hcp-identity does not wire this pod: {warning}"));
+    fn say(&mut self, key: &'static str, audit: &str, warning: &str) {
+        self.audit.insert(key, shortened(audit));
+        self.warn(&format!("hcp-identity does not wire this pod: {warning}"));
     }
 
     fn hold(&mut self, withheld: &[Addition], held: &BTreeMap<Id, Held>) {
         let ids = ids(withheld);
         for (id, why) in held.iter().filter(|(id, _)| ids.contains(id)) {
-            self.warn(format!("hcp-identity does not wire {id}: {}: {}", why.reason, why.message));
+            self.warn(&format!("hcp-identity does not wire {id}: {}: {}", why.reason, why.message));
         }
         if !ids.is_empty() {
             self.audit.insert("held", joined(&ids));
@@ -181,7 +181,7 @@ impl Words {
         self.audit.insert("conflict", shortened(&fields.join(", ")));
         for problem in problems {
             let Problem { field, message, remedy, .. } = problem;
-            self.warn(format!("hcp-identity does not wire this pod: {field}: {message}; {remedy}"));
+            self.warn(&format!("hcp-identity does not wire this pod: {field}: {message}; {remedy}"));
         }
     }
 }
