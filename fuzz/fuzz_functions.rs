@@ -2,15 +2,20 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a broken promise is reported")]
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     io::{BufRead, BufReader},
     sync::{Arc, LazyLock},
 };
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hcp_identity::{
+    admission::{ControlPlane, ControlPlanes, Held, Outcome, review},
+    component::COMPONENTS,
+    condition,
     finding::{Finding, Reason},
     input::{Located, Role, Rules},
     manifest::{Content, Documents, Format, Limits, Node, Object, Position, Unreadable, Writer},
+    plan::{Plan, plan},
     render::{Options, Rendered, Renderer, Summary},
     settings::{PARAMETERS, Settings, SettingsFile},
     validate::Validator,
@@ -68,6 +73,96 @@ pub fn render(data: &[u8]) {
     check_validate_agrees(data, &rendered.findings);
     check_order_does_not_matter(data);
     check_idempotence(data, &rendered.objects);
+}
+
+/// Answers the bytes as what the API server asks about a pod.
+pub fn admission(data: &[u8]) {
+    let answer = match review(data, &*CONTROL_PLANES) {
+        Ok(answer) => answer,
+        Err(refusal) => {
+            let line = refusal.to_string();
+            assert!(line.len() <= MOST_SAID && !line.contains(char::is_control), "{line:?}");
+            return;
+        }
+    };
+    let again = review(data, &*CONTROL_PLANES).unwrap();
+    assert_eq!((&answer.body, answer.outcome), (&again.body, again.outcome), "two answers differ");
+    let response = &answer.body["response"];
+    assert_eq!(response["allowed"], true, "a pod is denied");
+    check_words(response);
+    let patch = response["patch"].as_str();
+    assert_eq!(patch.is_some(), response.get("patchType").is_some());
+    // What is not looked at need not even be JSON that serde_json can hold.
+    let Ok(mut question) = serde_json::from_slice::<Value>(data) else { return };
+    assert_eq!(response["uid"], question["request"]["uid"]);
+    let Some(patch) = patch else {
+        assert_ne!(answer.outcome, Outcome::Wired, "wired without a patch");
+        return;
+    };
+    assert!([Outcome::Wired, Outcome::Held].contains(&answer.outcome), "{:?} with a patch", answer.outcome);
+    let before = question["request"]["object"].clone();
+    let patch: json_patch::Patch = serde_json::from_slice(&BASE64_STANDARD.decode(patch).unwrap()).unwrap();
+    assert!(!patch.is_empty());
+    json_patch::patch(&mut question["request"]["object"], &patch).unwrap();
+    check_only_appended(&before, &question["request"]["object"]);
+    let again = review(question.to_string().as_bytes(), &*CONTROL_PLANES).unwrap();
+    assert_eq!(again.body["response"].get("patch"), None, "wiring is not idempotent");
+}
+
+/// Longer than anything that is to be said at once.
+const MOST_SAID: usize = 1024;
+
+/// `clusters-prod` is wired, `clusters-held` but for every second component, and `clusters-paused` is left alone.
+struct Three(Arc<Plan>);
+
+static CONTROL_PLANES: LazyLock<Three> = LazyLock::new(|| {
+    let yaml = include_bytes!("../testdata/render/a-hosted-cluster-with-all-nine-identities/input.yaml");
+    let cluster = values(yaml).remove(0);
+    Three(Arc::new(plan(&serde_json::from_value(cluster).unwrap(), &SETTINGS).plan.unwrap()))
+});
+
+impl ControlPlanes for Three {
+    fn control_plane(&self, namespace: &str) -> ControlPlane {
+        let plan = Arc::clone(&self.0);
+        let held = Held { reason: condition::Reason::CredentialFailed, message: "the credential has ended".into() };
+        match namespace {
+            "clusters-prod" => ControlPlane::Wired { plan, held: BTreeMap::new() },
+            "clusters-held" => {
+                let held = COMPONENTS.iter().step_by(2).map(|component| (component.id, held.clone())).collect();
+                ControlPlane::Wired { plan, held }
+            }
+            "clusters-paused" => {
+                ControlPlane::LeftAlone { reason: condition::Reason::Paused, message: "until noon".into() }
+            }
+            _ => ControlPlane::Unknown,
+        }
+    }
+}
+
+fn check_words(response: &Value) {
+    let warnings = response["warnings"].as_array().map_or(&[][..], Vec::as_slice);
+    let annotations = response["auditAnnotations"].as_object().into_iter().flat_map(|all| all.values());
+    for words in warnings.iter().chain(annotations) {
+        assert!(words.as_str().is_some_and(|words| words.len() <= MOST_SAID), "{words}");
+    }
+    assert!(warnings.len() <= 10, "{warnings:?}");
+}
+
+/// Nothing is another than it was, but that lists have become longer or were not there.
+fn check_only_appended(before: &Value, after: &Value) {
+    match (before, after) {
+        (Value::Object(before), Value::Object(after)) => {
+            before.iter().for_each(|(key, value)| check_only_appended(value, &after[key]));
+            let added = after.iter().filter(|(key, _)| !before.contains_key(*key));
+            added.for_each(|(key, value)| assert!(value.is_array(), "{key} was added"));
+        }
+        (Value::Array(before), Value::Array(after)) => {
+            assert!(before.len() <= after.len(), "a list is shorter");
+            before.iter().zip(after).for_each(|(before, after)| check_only_appended(before, after));
+        }
+        (Value::Null, Value::Array(_)) => {}
+        (before, after) => assert_eq!(before, after, "a value is another"),
+    }
 }
 
 /// What came of one document.

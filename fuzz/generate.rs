@@ -1,5 +1,5 @@
-//! Inputs worth trying on a stable toolchain: files that mean something, damaged; streams grown from a grammar; and
-//! HostedClusters among workloads that are nearly right.
+//! Inputs worth trying on a stable toolchain: files that mean something, damaged; streams grown from a grammar;
+//! HostedClusters among workloads that are nearly right; and such pods as they are created.
 
 use hcp_identity::component::{COMPONENTS, EnvValue, Pod};
 use proptest::{
@@ -333,6 +333,28 @@ fn workload() -> impl Strategy<Value = Value> {
             json!({"apiVersion": "apps/v1", "kind": kind, "metadata": metadata, "spec": {"template": template}})
         })
     })
+}
+
+/// What is asked about a pod as it is created, and perhaps some damage.
+pub(crate) fn reviews() -> BoxedStrategy<Vec<u8>> {
+    let pods: Vec<(&str, &'static Pod)> =
+        COMPONENTS.iter().flat_map(|component| component.pods.iter().map(|pod| (component.class, pod))).collect();
+    let namespaces = select(vec!["clusters-prod", "clusters-prod", "clusters-held", "clusters-paused", "default"]);
+    let pods = select(pods).prop_flat_map(|(class, pod)| {
+        let labels = prop_oneof![9 => Just(json!({"app": pod.app})), 1 => Just(json!(["app"]))];
+        (labels, spec(class, pod)).prop_map(|(labels, spec)| json!({"metadata": {"labels": labels}, "spec": spec}))
+    });
+    let damages = prop_oneof![3 => vec(damage(), 0..1), 1 => vec(damage(), 1..4)];
+    (namespaces, pods, damages)
+        .prop_map(|(namespace, pod, damages)| {
+            let kind = json!({"group": "", "version": "v1", "kind": "Pod"});
+            let request =
+                json!({"uid": "u", "kind": kind, "operation": "CREATE", "namespace": namespace, "object": pod});
+            let review =
+                json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}).to_string();
+            apply(review.clone().into_bytes(), review.as_bytes(), &damages)
+        })
+        .boxed()
 }
 
 fn spec(class: &'static str, pod: &'static Pod) -> impl Strategy<Value = Value> {

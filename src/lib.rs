@@ -2,8 +2,10 @@
 //!
 //! Every decision is a function of its arguments. Arrows go one way: `names` → `component` → `plan` → `diff`, `render`,
 //! `status` → `cluster` → `cli`. Without default features nothing here can reach a network, and `cargo xtask purity` proves
-//! it from the dependency graph; `cluster` is the only Kubernetes client, `vault` the only one of Azure.
+//! it from the dependency graph; `cluster` is the only Kubernetes client, `vault` the only one of Azure, `webhook` the server
+//! that Kubernetes asks.
 
+pub mod admission;
 #[cfg(any(feature = "mounted", feature = "vault"))]
 mod assertion;
 #[cfg(feature = "cli")]
@@ -42,3 +44,5 @@ pub mod vault;
 pub mod verification;
 #[cfg(any(feature = "cluster", feature = "mounted"))]
 mod watched;
+#[cfg(feature = "webhook")]
+pub mod webhook;

@@ -104,6 +104,11 @@ fn render_and_validate_keep_their_promises_on_every_file() {
 }
 
 #[test]
+fn admission_keeps_its_promises_on_every_file() {
+    withstands_every_file(fuzz_functions::admission);
+}
+
+#[test]
 fn the_reader_keeps_its_promises_on_what_nobody_wrote() {
     let files = [contents("fuzz/corpus/manifest"), contents("testdata")].concat();
     let inputs = prop_oneof![generate::damaged(files), generate::grown()].boxed();
@@ -116,4 +121,10 @@ fn render_and_validate_keep_their_promises_on_what_nobody_wrote() {
     let files = [hosted_clusters.clone(), contents("testdata")].concat();
     let inputs = prop_oneof![generate::damaged(files), generate::worlds(hosted_clusters)].boxed();
     println!("{} inputs", withstands(fuzz_functions::render, "render", &inputs));
+}
+
+#[test]
+fn admission_keeps_its_promises_on_what_nobody_wrote() {
+    let inputs = prop_oneof![generate::damaged(contents("fuzz/corpus/admission")), generate::reviews()].boxed();
+    println!("{} inputs", withstands(fuzz_functions::admission, "admission", &inputs));
 }
