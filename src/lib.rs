@@ -42,3 +42,4 @@ pub mod vault;
 pub mod verification;
 #[cfg(any(feature = "cluster", feature = "mounted"))]
 mod watched;
+pub mod workload_identity;
