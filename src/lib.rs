@@ -46,3 +46,4 @@ pub mod verification;
 mod watched;
 #[cfg(feature = "webhook")]
 pub mod webhook;
+pub mod workload_identity;

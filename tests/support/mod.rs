@@ -21,6 +21,7 @@ use std::{
 };
 
 pub mod credentials;
+pub mod workload_identity;
 
 pub const KEY_VAULT_USER: &str = "2f6e0f2a-7c33-4b0a-9c27-0d3b1e5a4c11";
 

@@ -59,6 +59,8 @@ fn bless() -> Result<()> {
             "explain",
             "--test",
             "manifests",
+            "--test",
+            "workload_identity",
         ])
         .env("HCP_IDENTITY_BLESS", "1")
         .status()?;
