@@ -105,10 +105,11 @@ fn serve_for(time: Duration, step: Duration, behind: Duration, lifetimes: Lifeti
             break;
         }
         for index in 0..world.replicas.len() {
-            // The last one hears of nothing for three days of every eight, and another one only every third time.
+            // The last one hears of nothing for two lives of a leaf of every five, and another one only every seventh time.
+            let lives = now.duration_since(start()).as_secs_f64() / lifetimes.leaf.as_secs_f64();
             let is_cut_off = match index {
-                2 => now.duration_since(start()).as_hours() % (8 * 24) > 5 * 24,
-                1 => !turn.is_multiple_of(3),
+                2 => lives % 5.0 > 3.0,
+                1 => !turn.is_multiple_of(7),
                 _ => false,
             };
             world.turn(index, now, is_cut_off);
