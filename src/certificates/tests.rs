@@ -172,6 +172,7 @@ fn an_authority_is_trusted_before_it_signs_and_after() {
     assert!(next(&both, after(300), Some(earlier(after(300), 59 * MINUTE))).is_none());
     let second = next(&both, after(300), Some(earlier(after(300), 60 * MINUTE))).expect("it is trusted");
     assert_eq!((count(&second), second.has_next()), (2, false));
+    assert_eq!(second.bundle(), both.bundle(), "nobody need hear of it");
     assert!(second.not_after() > first.not_after());
     // Until the last leaf of the first has expired.
     assert!(next(&second, later(after(301), 9 * MINUTE), None).is_none());

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod apply;
+pub mod certificates;
 pub mod client;
 mod credentials;
 pub mod daemon;
