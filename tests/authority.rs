@@ -88,8 +88,8 @@ async fn as_the_daemon(groups: &[&str]) -> Client {
 }
 
 /// The daemon's client, with the daemon's token.
-async fn daemon() -> Client {
-    let token = succeeds(kubectl().args(["-n", NAMESPACE, "create", "token", "hcp-identity"]), "");
+async fn daemon(namespace: &str) -> Client {
+    let token = succeeds(kubectl().args(["-n", namespace, "create", "token", "hcp-identity"]), "");
     client_of(|config| {
         config.auth_info = serde_json::from_value(json!({"token": token.trim()})).expect("a user");
     })
@@ -343,14 +343,18 @@ fn settings(text: &str) -> watch::Receiver<Arc<Applied>> {
 
 impl Replica {
     async fn start(lifetimes: Lifetimes, asked: Arc<Mutex<usize>>) -> Self {
+        Self::of(NAMESPACE, lifetimes, asked).await
+    }
+
+    async fn of(namespace: &str, lifetimes: Lifetimes, asked: Arc<Mutex<usize>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let (sender, served): (Served, _) = watch::channel(None);
         let standings = Arc::new(Mutex::new(Vec::new()));
         let told = Arc::clone(&standings);
-        let orders = Orders { lifetimes, interval: Duration::from_millis(100), ..Orders::new(NAMESPACE, now) };
+        let orders = Orders { lifetimes, interval: Duration::from_millis(100), ..Orders::new(namespace, now) };
         let applied = settings("podPatch: webhook");
-        let keeping = keep(daemon().await, orders, applied, sender, move |standing: &Standing| {
+        let keeping = keep(daemon(namespace).await, orders, applied, sender, move |standing: &Standing| {
             told.lock().expect("no poison").push(standing.clone());
         });
         let count = move |_: Outcome, _: Duration| *asked.lock().expect("no poison") += 1;
@@ -542,14 +546,19 @@ async fn what_is_not_ours_is_left_alone_and_told() {
     replica.tells("conflict with \"cainjector\"").await;
     replica.tells("let nobody else write it, or set webhook.certificates to who does").await;
 
-    delete(&admin, "hcp-identity").await;
+    for name in REGISTRATIONS {
+        delete(&admin, name).await;
+    }
     replica.tells("no API server asks the webhook: there is no MutatingWebhookConfiguration hcp-identity and no hcp-identity-workload-identity; apply manifests/components/webhook").await;
     register("hcp-identity", 443, &json!({"none": "such"})).await;
     replica.is_content().await;
-    let removed = ["delete", "-f", "manifests/components/webhook-self-signed/webhook-registration.yaml"];
-    succeeds(kubectl().args(removed), "");
-    delete(&admin, "hcp-identity-workload-identity").await;
-    replica.tells("grant what manifests/components/webhook-self-signed has").await;
+
+    let nobody = fresh_name("denied");
+    support::cluster::create_namespace(&admin, &nobody).await;
+    succeeds(kubectl().args(["-n", &nobody, "create", "serviceaccount", "hcp-identity"]), "");
+    let denied = Replica::of(&nobody, Lifetimes::default(), Arc::default()).await;
+    denied.tells("grant what manifests/components/webhook-self-signed has").await;
+    support::cluster::delete_namespace(&admin, &nobody).await;
 }
 
 /// One after the other: what they are about there is once in a cluster.
