@@ -80,6 +80,7 @@ const ARROWS: [(&str, &[&str]); 33] = [
     (
         "cluster",
         &[
+            "admission",
             "component",
             "condition",
             "diff",
@@ -118,6 +119,7 @@ const ARROWS: [(&str, &[&str]); 33] = [
             "validate",
             "vault",
             "verification",
+            "webhook",
         ],
     ),
 ];
