@@ -81,6 +81,7 @@ const ARROWS: [(&str, &[&str]); 34] = [
     (
         "cluster",
         &[
+            "admission",
             "certificates",
             "component",
             "condition",
@@ -120,6 +121,7 @@ const ARROWS: [(&str, &[&str]); 34] = [
             "validate",
             "vault",
             "verification",
+            "webhook",
         ],
     ),
 ];

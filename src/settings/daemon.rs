@@ -21,7 +21,7 @@ pub struct WebhookSettings {
 
 impl Default for WebhookSettings {
     fn default() -> Self {
-        Self { certificates: Certificates::Own, certificate_folder: "/etc/hcp-identity/webhook-certificates".into() }
+        Self { certificates: Certificates::Own, certificate_folder: "/etc/hcp-identity-webhook".into() }
     }
 }
 
