@@ -74,23 +74,23 @@ fn relative_to(folder: &Path) -> String {
 
 /// The shipped overlays restart nothing: this one does, with the component for it.
 fn restarting_overlay() -> PathBuf {
-    overlay("restarting-overlay", "restart-pods", "credentialCheck: content\nrotation: restart\n")
+    overlay("restarting-overlay", &["restart-pods"], "credentialCheck: content\nrotation: restart\n")
 }
 
-/// Of the webhook there is what its certificates need.
+/// The webhook, with certificates of its own.
 fn self_signed_overlay() -> PathBuf {
-    overlay("self-signed-overlay", "webhook-self-signed", "podPatch: webhook\n")
+    overlay("self-signed-overlay", &["webhook", "webhook-self-signed"], "podPatch: webhook\n")
 }
 
-/// The base, with one component and settings for it.
-fn overlay(name: &str, component: &str, settings: &str) -> PathBuf {
+/// The base, with components and settings for them.
+fn overlay(name: &str, components: &[&str], settings: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&folder).expect("a folder");
     let relative = relative_to(&folder);
     let settings = format!("keyVaultUserClientID: 2f6e0f2a-7c33-4b0a-9c27-0d3b1e5a4c11\nmode: observe\n{settings}");
     let kustomization = json!({
         "resources": [format!("{relative}/base")],
-        "components": [format!("{relative}/components/{component}")],
+        "components": components.iter().map(|name| format!("{relative}/components/{name}")).collect::<Vec<_>>(),
         "patches": [{"path": "settings.yaml"}],
     });
     let map = json!({

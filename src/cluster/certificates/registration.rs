@@ -59,12 +59,12 @@ pub(super) enum Trust {
     NobodyAsks,
 }
 
-/// Has every registration that is there trust this bundle.
-pub(super) async fn have_trusted(client: &Client, bundle: &[u8]) -> Result<Trust, String> {
+/// Has every registration that is there trust this bundle. Of one that did not, `lacked` hears, whatever comes of it then.
+pub(super) async fn have_trusted(client: &Client, bundle: &[u8], lacked: &mut bool) -> Result<Trust, String> {
     let bundle = BASE64_STANDARD.encode(bundle);
     let mut there = 0;
     for name in REGISTRATIONS {
-        there += usize::from(have_one_trust(client, name, &bundle).await?);
+        there += usize::from(have_one_trust(client, name, &bundle, lacked).await?);
     }
     Ok(if there == 0 { Trust::NobodyAsks } else { Trust::Whole })
 }
@@ -73,13 +73,14 @@ pub(super) async fn have_trusted(client: &Client, bundle: &[u8]) -> Result<Trust
 const TRIES: usize = 5;
 
 /// Whether it is there.
-async fn have_one_trust(client: &Client, name: &str, bundle: &String) -> Result<bool, String> {
+async fn have_one_trust(client: &Client, name: &str, bundle: &String, lacked: &mut bool) -> Result<bool, String> {
     for _ in 0..TRIES {
         let Some(found) = get(client, name).await? else { return Ok(false) };
         let trusts = |webhook: &Webhook| webhook.client_config.ca_bundle.as_ref() == Some(bundle);
         if found.webhooks.iter().all(trusts) {
             return Ok(true);
         }
+        *lacked = true;
         if apply(client, name, &found, bundle).await? {
             tracing::info!(name, "the registration of the webhook has another caBundle");
             return Ok(true);
