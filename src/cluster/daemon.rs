@@ -20,6 +20,7 @@ use super::{
     },
     admission::Decisions,
     apply::Writer,
+    certificates,
     client::Heard,
     lease::{Candidate, Fence, Standing, retry_period},
     metrics::{Gathered, Metrics},
@@ -31,6 +32,8 @@ use super::{
     watch::{self, WATCH_TIMEOUT},
 };
 use crate::{
+    condition::Reason,
+    observed::AdmissionTrouble,
     settings::daemon::{AzureClusterIdentityWriting, DaemonSettings},
     verification::{Known, Wanted},
 };
@@ -211,6 +214,15 @@ impl Shared {
     pub(super) fn all_listed(&self) -> bool {
         let listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
         self.kinds().iter().all(|access| listed.contains(access.resource))
+    }
+
+    /// Tells how it stands with the webhook's certificate and its registration.
+    pub fn webhook_stands(&self, standing: &certificates::Standing) {
+        self.metrics.webhook_certificate(standing.not_after);
+        let trouble = standing.trouble.clone();
+        let trouble = trouble.map(|message| AdmissionTrouble { reason: Reason::WebhookUnavailable, message });
+        let news = self.store().put_webhook(trouble);
+        self.news(news);
     }
 
     /// What a scrape shows of the HostedClusters.
