@@ -47,7 +47,7 @@ const ARROWS: [(&str, &[&str]); 33] = [
     ("clouds", &[]),
     ("names", &[]),
     ("component", &["finding"]),
-    ("settings", &["component", "manifest", "names"]),
+    ("settings", &["component", "manifest", "names", "workload_identity"]),
     ("manifest", &["finding"]),
     ("crd", &["clouds", "finding", "names"]),
     ("credential", &["clouds", "finding", "names"]),
@@ -80,6 +80,7 @@ const ARROWS: [(&str, &[&str]); 33] = [
     (
         "cluster",
         &[
+            "admission",
             "component",
             "condition",
             "diff",
@@ -98,6 +99,7 @@ const ARROWS: [(&str, &[&str]); 33] = [
             "status",
             "verification",
             "watched",
+            "workload_identity",
         ],
     ),
     (
@@ -118,6 +120,7 @@ const ARROWS: [(&str, &[&str]); 33] = [
             "validate",
             "vault",
             "verification",
+            "workload_identity",
         ],
     ),
 ];

@@ -45,6 +45,7 @@ fn overlays() -> Vec<PathBuf> {
     assert!(overlays.len() >= 3);
     overlays.push(documented_overlay());
     overlays.push(restarting_overlay());
+    overlays.push(identifying_overlay());
     overlays
 }
 
@@ -73,13 +74,19 @@ fn relative_to(folder: &Path) -> String {
 
 /// The shipped overlays restart nothing: this one does, with the component for it.
 fn restarting_overlay() -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("restarting-overlay");
+    let settings = "keyVaultUserClientID: 2f6e0f2a-7c33-4b0a-9c27-0d3b1e5a4c11\nmode: observe\ncredentialCheck: content\nrotation: restart\n";
+    written_overlay("restarting", &["restart-pods"], settings)
+}
+
+/// The base with components and settings.
+fn written_overlay(name: &str, components: &[&str], settings: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-overlay"));
     std::fs::create_dir_all(&folder).expect("a folder");
     let relative = relative_to(&folder);
-    let settings = "keyVaultUserClientID: 2f6e0f2a-7c33-4b0a-9c27-0d3b1e5a4c11\nmode: observe\ncredentialCheck: content\nrotation: restart\n";
+    let components: Vec<_> = components.iter().map(|name| format!("{relative}/components/{name}")).collect();
     let kustomization = json!({
         "resources": [format!("{relative}/base")],
-        "components": [format!("{relative}/components/restart-pods")],
+        "components": components,
         "patches": [{"path": "settings.yaml"}],
     });
     let map = json!({
@@ -91,6 +98,12 @@ fn restarting_overlay() -> PathBuf {
     std::fs::write(folder.join("kustomization.yaml"), kustomization.to_string()).expect("a file");
     std::fs::write(folder.join("settings.yaml"), map.to_string()).expect("a file");
     folder
+}
+
+/// One that gives pods their workload identity.
+fn identifying_overlay() -> PathBuf {
+    let identities = "workloadIdentityWebhook: {enabled: true, tenantID: 72f988bf-86f1-41af-91ab-2d7cd011db47}";
+    written_overlay("identifying", &["workload-identity-webhook"], &format!("mode: observe\n{identities}\n"))
 }
 
 fn build(overlay: &Path) -> String {
@@ -117,6 +130,7 @@ fn needed(settings: &DaemonSettings) -> BTreeSet<String> {
         (Role::Enforce, enforces),
         (Role::PatchWorkloads, enforces && settings.pod_patch == PodPatch::Workload),
         (Role::Policies, settings.pod_patch == PodPatch::Policy),
+        (Role::WorkloadIdentityWebhook, settings.workload_identity.is_some()),
         (Role::RestartPods, settings.credentials.rotation == Rotation::Restart),
         (Role::Capz, settings.azure_cluster_identity == AzureClusterIdentityWriting::Apply),
     ];

@@ -41,6 +41,8 @@ pub enum Role {
     RestartPods,
     /// `podPatch: policy`.
     Policies,
+    /// `workloadIdentityWebhook.enabled`.
+    WorkloadIdentityWebhook,
     /// In the daemon's own namespace.
     Leader,
 }
@@ -89,6 +91,8 @@ accesses! {
     /// Whether the policies that wire pods are there, and are what we make: each by its name.
     POLICIES = "admissionregistration.k8s.io", "mutatingadmissionpolicies", &[Verb::Get], Policies;
     POLICY_BINDINGS = "admissionregistration.k8s.io", "mutatingadmissionpolicybindings", &[Verb::Get], Policies;
+    /// Which identity pods are to be given: of a ServiceAccount its annotations.
+    SERVICE_ACCOUNTS = "", "serviceaccounts", WATCHED, WorkloadIdentityWebhook;
     /// Which of several replicas writes.
     LEASE = "coordination.k8s.io", "leases", &[Verb::Get, Verb::Create, Verb::Update], Leader;
 }

@@ -11,6 +11,7 @@ use std::{
 
 use hcp_identity::cluster::access::Role;
 use serde_json::{Value, json};
+use strum::IntoEnumIterator as _;
 
 use crate::support::{
     audit,
@@ -51,6 +52,29 @@ async fn without_any_role_it_lives_and_says_what_it_may_not() {
     assert!(daemon.log().contains("cannot watch resource"), "{}", daemon.log());
     assert!(daemon.get("/livez").starts_with("HTTP/1.1 200"));
     assert!(daemon.child.try_wait().expect("its state").is_none(), "it has ended: {}", daemon.log());
+}
+
+/// Only where they give pods an identity; and whether they can be read is nothing to HostedClusters.
+#[tokio::test]
+async fn service_accounts_are_waited_for_where_pods_get_an_identity() {
+    const IDENTIFY: [&str; 3] = ["--workload-identity-webhook", "--workload-identity-tenant-id", "tenant"];
+    let others: Vec<_> = Role::iter().filter(|role| *role != Role::WorkloadIdentityWebhook).collect();
+    let stage = Stage::with_roles("denied-identities", &others).await;
+    stage.create_small_world("prod").await;
+    drop(stage.daemon(&["--mode", "observe"]).await);
+    let daemon = stage.start(&stage.kubeconfig, &IDENTIFY, &[]);
+    wait_until("ServiceAccounts alone are missing", async || {
+        let answer = daemon.get("/readyz");
+        let (_, words) = answer.split_once("\r\n\r\n")?;
+        (words.starts_with("serviceaccounts: no list yet: ") && words.lines().count() == 1).then_some(())
+    })
+    .await;
+    wait_until("provider classes are written", async || {
+        (!stage.list(&stage.plane("prod"), CLASS).await.is_empty()).then_some(())
+    })
+    .await;
+    drop(daemon);
+    drop(Stage::new("o-identities").await.daemon(&IDENTIFY).await);
 }
 
 #[tokio::test]

@@ -59,6 +59,7 @@ fn uses(settings: &DaemonSettings, role: Role) -> bool {
         Role::PatchWorkloads => settings.mode == Mode::Enforce && settings.pod_patch == PodPatch::Workload,
         Role::Capz => settings.azure_cluster_identity == AzureClusterIdentityWriting::Apply,
         Role::Policies => settings.pod_patch == PodPatch::Policy,
+        Role::WorkloadIdentityWebhook => settings.workload_identity.is_some(),
         Role::RestartPods => settings.credentials.rotation == Rotation::Restart,
     }
 }
