@@ -1,6 +1,7 @@
 //! The only Kubernetes client: watches, writes, the Lease, and what is served to probes and Prometheus.
 
 pub mod access;
+mod admission;
 pub mod apply;
 pub mod client;
 mod credentials;

@@ -5,6 +5,7 @@
 //! them at once. Nothing is forced: what somebody else has written otherwise is reported with their name.
 
 mod classes;
+mod created;
 mod credentials;
 mod failed_mounts;
 mod workloads;
@@ -18,6 +19,7 @@ use std::{
     time::Duration,
 };
 
+pub use created::held;
 use hcp_identity_api::{azure_cluster_identity::AzureClusterIdentity, secret_provider_class::SecretProviderClass};
 use serde_json::Value;
 

@@ -23,7 +23,7 @@ pub struct WebhookSettings {
 
 impl Default for WebhookSettings {
     fn default() -> Self {
-        Self { certificates: Certificates::Own, certificate_folder: "/etc/hcp-identity/webhook-certificates".into() }
+        Self { certificates: Certificates::Own, certificate_folder: "/etc/hcp-identity-webhook".into() }
     }
 }
 
@@ -274,6 +274,12 @@ impl DaemonSettings {
     pub fn serves_webhook(&self) -> bool {
         let falls_back = self.pod_patch == PodPatch::Policy && self.policy_fallback == PolicyFallback::Webhook;
         self.pod_patch == PodPatch::Webhook || falls_back
+    }
+
+    /// Whether reviews of pods are to be answered, whatever they ask for.
+    #[must_use]
+    pub fn answers_reviews(&self) -> bool {
+        self.serves_webhook() || self.workload_identity.is_some()
     }
 }
 
