@@ -20,7 +20,7 @@ use hcp_identity::{
     cluster::{access::Role, rbac},
     settings::{
         SettingsFile,
-        daemon::{AzureClusterIdentityWriting, DaemonSettings, Mode, PodPatch, Rotation},
+        daemon::{AzureClusterIdentityWriting, Certificates, DaemonSettings, Mode, PodPatch, Rotation},
     },
 };
 use serde_json::{Value, json};
@@ -46,6 +46,7 @@ fn overlays() -> Vec<PathBuf> {
     overlays.push(documented_overlay());
     overlays.push(restarting_overlay());
     overlays.push(identifying_overlay());
+    overlays.push(self_signed_overlay());
     overlays
 }
 
@@ -74,16 +75,21 @@ fn relative_to(folder: &Path) -> String {
 
 /// The shipped overlays restart nothing: this one does, with the component for it.
 fn restarting_overlay() -> PathBuf {
-    let settings = "keyVaultUserClientID: 2f6e0f2a-7c33-4b0a-9c27-0d3b1e5a4c11\nmode: observe\ncredentialCheck: content\nrotation: restart\n";
-    written_overlay("restarting", &["restart-pods"], settings)
+    overlay("restarting-overlay", &["restart-pods"], "credentialCheck: content\nrotation: restart\n")
 }
 
-/// The base with components and settings.
-fn written_overlay(name: &str, components: &[&str], settings: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-overlay"));
+/// Of the webhook there is what its certificates need.
+fn self_signed_overlay() -> PathBuf {
+    overlay("self-signed-overlay", &["webhook-self-signed"], "podPatch: webhook\n")
+}
+
+/// The base, with components and settings for them.
+fn overlay(name: &str, components: &[&str], settings: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&folder).expect("a folder");
     let relative = relative_to(&folder);
     let components: Vec<_> = components.iter().map(|name| format!("{relative}/components/{name}")).collect();
+    let settings = format!("keyVaultUserClientID: 2f6e0f2a-7c33-4b0a-9c27-0d3b1e5a4c11\nmode: observe\n{settings}");
     let kustomization = json!({
         "resources": [format!("{relative}/base")],
         "components": components,
@@ -100,10 +106,10 @@ fn written_overlay(name: &str, components: &[&str], settings: &str) -> PathBuf {
     folder
 }
 
-/// One that gives pods their workload identity.
+/// One that gives pods their workload identity, and does not wire them.
 fn identifying_overlay() -> PathBuf {
-    let identities = "workloadIdentityWebhook: {enabled: true, tenantID: 72f988bf-86f1-41af-91ab-2d7cd011db47}";
-    written_overlay("identifying", &["workload-identity-webhook"], &format!("mode: observe\n{identities}\n"))
+    let identities = "workloadIdentityWebhook: {enabled: true, tenantID: 72f988bf-86f1-41af-91ab-2d7cd011db47}\n";
+    overlay("identifying-overlay", &["workload-identity-webhook", "webhook-self-signed"], identities)
 }
 
 fn build(overlay: &Path) -> String {
@@ -124,6 +130,7 @@ fn settings(objects: &[Value]) -> DaemonSettings {
 /// What the settings need, and no more.
 fn needed(settings: &DaemonSettings) -> BTreeSet<String> {
     let enforces = settings.mode == Mode::Enforce;
+    let signs_itself = settings.answers_reviews() && settings.webhook.certificates == Certificates::Own;
     let needs = [
         (Role::Observe, true),
         (Role::Leader, true),
@@ -131,6 +138,8 @@ fn needed(settings: &DaemonSettings) -> BTreeSet<String> {
         (Role::PatchWorkloads, enforces && settings.pod_patch == PodPatch::Workload),
         (Role::Policies, settings.pod_patch == PodPatch::Policy),
         (Role::WorkloadIdentityWebhook, settings.workload_identity.is_some()),
+        (Role::WebhookAuthority, signs_itself),
+        (Role::WebhookRegistration, signs_itself),
         (Role::RestartPods, settings.credentials.rotation == Rotation::Restart),
         (Role::Capz, settings.azure_cluster_identity == AzureClusterIdentityWriting::Apply),
     ];

@@ -6,7 +6,7 @@
 mod support;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     path::Path,
     sync::{
         Arc, Mutex,
@@ -25,6 +25,7 @@ use hcp_identity::{
     },
     settings::{SettingsFile, daemon::DaemonSettings},
     webhook::{Certificate, Entries, serve},
+    workload_identity::{Lookup, Settings},
 };
 use kube::{
     Api, Client,
@@ -40,7 +41,7 @@ use tokio::{
     net::TcpListener,
     sync::watch,
     task::{JoinHandle, JoinSet},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 const TENANT: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
@@ -118,14 +119,18 @@ fn resource(group: &str, version: &str, kind: &str) -> ApiResource {
 
 impl World {
     async fn new(name: &str) -> Self {
+        Self::knowing(name, |shared| shared).await
+    }
+
+    async fn knowing(name: &str, what: impl FnOnce(Arc<Shared>) -> Arc<dyn WorkloadIdentities>) -> Self {
         let (client, namespace) = (client().await, fresh_name(name));
         create_namespace(&client, &namespace).await;
         let (shared, watches) = known(&client);
-        let world = Self::with(client, namespace, shared, watches).await;
+        let world = Self::with(client, namespace, what(shared), watches).await;
         world.create("ServiceAccount", &account("web", &[("client-id", "the-client")])).await.expect("an account");
         // A registration comes to the API server's admission when it comes.
         wait_until("labelled pods are asked about", async || {
-            world.dry_run(&pod("probe", "web")).await.ok().filter(|pod| has_token(pod))
+            world.dry_run(&pod("probe", "web")).await.ok().filter(has_token)
         })
         .await;
         world
@@ -263,11 +268,37 @@ async fn a_labelled_pod_gets_its_token_and_others_are_not_asked_about() {
     world.end().await;
 }
 
-/// Not even by a watch that is a moment behind.
+/// By a watch as it is, and by one that is half a second behind.
 #[tokio::test]
 async fn a_service_account_that_is_made_just_before_its_pod_is_known() {
-    let world = World::new("new-accounts").await;
-    for number in 0..40 {
+    make_accounts_and_pods(World::new("new-accounts").await, 40).await;
+    let behind = |shared| -> Arc<dyn WorkloadIdentities> { Arc::new(Behind { shared, since: Mutex::default() }) };
+    make_accounts_and_pods(World::knowing("late-accounts", behind).await, 5).await;
+}
+
+/// A watch that brings an account half a second after it is first asked for.
+struct Behind {
+    shared: Arc<Shared>,
+    since: Mutex<HashMap<String, Instant>>,
+}
+
+impl WorkloadIdentities for Behind {
+    fn settings(&self) -> Option<Arc<Settings>> {
+        WorkloadIdentities::settings(&*self.shared)
+    }
+
+    fn service_account(&self, namespace: &str, name: &str) -> Lookup {
+        let mut since = self.since.lock().expect("no poison");
+        let since = since.entry(name.to_owned()).or_insert_with(Instant::now);
+        if since.elapsed() < Duration::from_millis(500) {
+            return Lookup::Missing;
+        }
+        self.shared.service_account(namespace, name)
+    }
+}
+
+async fn make_accounts_and_pods(world: World, count: usize) {
+    for number in 0..count {
         let name = format!("web-{number}");
         world.create("ServiceAccount", &account(&name, &[("client-id", &name)])).await.expect("an account");
         let created = world.create("Pod", &pod(&name, &name)).await.expect("a pod");

@@ -17,7 +17,7 @@ use rustls::{
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use super::{Failed, Lifetimes, earlier, later, pem, two_thirds};
+use super::{Failed, Lifetimes, earlier, later, pem, two_thirds, whole_seconds};
 use crate::credential::{Certificate, Secret};
 
 const SIGNER: Entries = Entries { certificate: "signer.crt", key: "signer.key" };
@@ -144,7 +144,8 @@ impl Authority {
     pub fn bundle(&self) -> Vec<u8> {
         let next = self.next.as_ref().map(|next| &next.certificate);
         let previous = self.previous.as_ref().map(|previous| &previous.certificate);
-        let all = [Some(&self.signer.certificate), next, previous].into_iter().flatten();
+        // In this order a hand-over changes nothing.
+        let all = [previous, Some(&self.signer.certificate), next].into_iter().flatten();
         all.flat_map(|certificate| pem::block("CERTIFICATE", certificate)).collect()
     }
 
@@ -203,6 +204,7 @@ impl Issuing {
     fn new(now: Timestamp, lifetimes: &Lifetimes) -> Result<Self, Failed> {
         let name = format!("{NAME}{}", now.strftime("%Y-%m-%dT%H:%M:%SZ"));
         let (not_before, not_after) = (earlier(now, lifetimes.skew), later(now, lifetimes.authority));
+        let (not_before, not_after) = (whole_seconds(not_before), whole_seconds(not_after));
         let mut wanted = parameters(&name)?;
         set_validity(&mut wanted, not_before, not_after)?;
         let key = Zeroizing::new(KeyPair::generate()?);

@@ -13,7 +13,9 @@ use rustls::{
 };
 use zeroize::Zeroizing;
 
-use super::{Authority, Failed, Lifetimes, Service, authority::set_validity, earlier, later, two_thirds};
+use super::{
+    Authority, Failed, Lifetimes, Service, authority::set_validity, earlier, later, two_thirds, whole_seconds,
+};
 
 /// A certificate of the Service and its key.
 #[derive(Clone, Debug)]
@@ -41,7 +43,7 @@ impl Leaf {
         read: Timestamp,
         lifetimes: &Lifetimes,
     ) -> Result<Self, Failed> {
-        let not_after = later(read, lifetimes.leaf).min(authority.not_after());
+        let not_after = whole_seconds(later(read, lifetimes.leaf)).min(authority.not_after());
         let mut wanted = CertificateParams::new(service.names())?;
         wanted.distinguished_name = DistinguishedName::new();
         wanted.distinguished_name.push(DnType::CommonName, "hcp-identity webhook");

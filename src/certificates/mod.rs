@@ -88,6 +88,11 @@ fn earlier(moment: Timestamp, by: Duration) -> Timestamp {
     moment.saturating_sub(by).unwrap_or(Timestamp::MIN)
 }
 
+/// As certificates tell moments.
+fn whole_seconds(moment: Timestamp) -> Timestamp {
+    Timestamp::from_second(moment.as_second()).unwrap_or(moment)
+}
+
 /// When two thirds of a time are over.
 fn two_thirds(from: Timestamp, to: Timestamp) -> Timestamp {
     later(from, to.duration_since(from).unsigned_abs() / 3 * 2)

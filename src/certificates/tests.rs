@@ -105,10 +105,11 @@ fn serve_for(time: Duration, step: Duration, behind: Duration, lifetimes: Lifeti
             break;
         }
         for index in 0..world.replicas.len() {
-            // The last one hears of nothing for three days of every eight, and another one only every third time.
+            // The last one hears of nothing for two lives of a leaf of every five, and another one only every seventh time.
+            let lives = now.duration_since(start()).as_secs_f64() / lifetimes.leaf.as_secs_f64();
             let is_cut_off = match index {
-                2 => now.duration_since(start()).as_hours() % (8 * 24) > 5 * 24,
-                1 => !turn.is_multiple_of(3),
+                2 => lives % 5.0 > 3.0,
+                1 => !turn.is_multiple_of(7),
                 _ => false,
             };
             world.turn(index, now, is_cut_off);
@@ -171,6 +172,7 @@ fn an_authority_is_trusted_before_it_signs_and_after() {
     assert!(next(&both, after(300), Some(earlier(after(300), 59 * MINUTE))).is_none());
     let second = next(&both, after(300), Some(earlier(after(300), 60 * MINUTE))).expect("it is trusted");
     assert_eq!((count(&second), second.has_next()), (2, false));
+    assert_eq!(second.bundle(), both.bundle(), "nobody need hear of it");
     assert!(second.not_after() > first.not_after());
     // Until the last leaf of the first has expired.
     assert!(next(&second, later(after(301), 9 * MINUTE), None).is_none());

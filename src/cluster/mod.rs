@@ -3,6 +3,7 @@
 pub mod access;
 mod admission;
 pub mod apply;
+pub mod certificates;
 pub mod client;
 mod credentials;
 pub mod daemon;
