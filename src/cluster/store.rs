@@ -9,7 +9,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{failed_mounts::FailedMounts, report::StatusSeen};
+use super::{failed_mounts::FailedMounts, report::StatusSeen, service_accounts::ServiceAccounts};
 use crate::{
     component::{Component, Id},
     names::control_plane_namespace,
@@ -55,6 +55,7 @@ pub(super) struct Store {
     statuses: HashMap<ClusterKey, StatusSeen>,
     shared: Shared,
     pub(super) installed: Installed,
+    pub(super) accounts: ServiceAccounts,
     republish: Republish,
     policies: Option<AdmissionTrouble>,
     webhook: Option<AdmissionTrouble>,

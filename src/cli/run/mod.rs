@@ -102,7 +102,7 @@ async fn serve_until_stopped(args: &Args) -> CommandResult {
     let client = connect(&args.target.target(), Retries::OfTheCaller, &heard, &metrics).await?;
     let version = check_server(&client).await?;
     // Taken at the start where it is wanted then: a port that is taken is said to whoever starts it.
-    let asked = match settings.serves_webhook() {
+    let asked = match settings.answers_reviews() {
         true => Some(webhook::bind(&settings).await.map_err(|why| anyhow!(why))?),
         false => None,
     };
