@@ -22,7 +22,7 @@ SCALE = 60
 ROUNDS, PODS = 7, 200
 
 DURATION = re.compile(
-    r'apiserver_admission_(controller|webhook)_admission_duration_seconds_(sum|count)'
+    r'apiserver_admission_(controller|webhook)_admission_duration_seconds_sum'
     r'\{name="([^"]+)",operation="CREATE",rejected="false",type="admit"\} (\S+)'
 )
 POLICIES = ("controller", "MutatingAdmissionPolicy")
@@ -61,20 +61,13 @@ class Admission:
         self.before = self.now()
 
     def now(self):
-        now = {}
-        for kind, what, name, value in DURATION.findall(self.cluster.get("/metrics")):
-            now.setdefault((kind, name), {})[what] = float(value)
-        return now
+        return {(kind, name): float(value) for kind, name, value in DURATION.findall(self.cluster.get("/metrics"))}
 
-    def means(self):
-        """Seconds that each took in the mean, of those that took part since the last time."""
+    def spent(self):
+        """Seconds since the last time, by who took part. A pod that is changed is gone through again."""
         before, self.before = self.before, self.now()
-        means = {}
-        for of, now in self.before.items():
-            was = before.get(of, {"sum": 0, "count": 0})
-            if count := now["count"] - was["count"]:
-                means[of] = (now["sum"] - was["sum"]) / count
-        return means
+        spent = {of: seconds - before.get(of, 0) for of, seconds in self.before.items()}
+        return {of: seconds for of, seconds in spent.items() if seconds > 0}
 
 
 def create(cluster, pod, count):
@@ -175,7 +168,7 @@ def creation(webhooks, hcp_identity):
                 if was_wired != is_wired:
                     raise SystemExit(f"{name}: wired or not, it is not as it should be")
                 took[name].append(seconds)
-                spent[name].append(admission.means())
+                spent[name].append(admission.spent())
     print_creation(took, spent)
 
 
@@ -184,7 +177,7 @@ def print_creation(took, spent):
     rows = []
     for name, rounds in took.items():
         requests = [spread([percentile(one, share) for one in rounds], milliseconds) for share in (0.5, 0.99)]
-        rows.append([name, *requests, *(mean(spent[name], of) for of in ([POLICIES], [WEBHOOKS], CALLS.values()))])
+        rows.append([name, *requests, *(each(spent[name], of) for of in ([POLICIES], [WEBHOOKS], CALLS.values()))])
     table(
         ["", "p50 of the request", "p99 of the request", "admission by policies", "admission by webhooks", "call of the webhook"],
         rows,
@@ -192,9 +185,9 @@ def print_creation(took, spent):
     print()
 
 
-def mean(rounds, of):
-    """Of whichever of these took part; there may be none."""
-    found = [means[one] for means in rounds for one in of if one in means]
+def each(rounds, of):
+    """Of whichever of these took part, for each pod; there may be none."""
+    found = [spent[one] / PODS for spent in rounds for one in of if one in spent]
     return spread(found, microseconds) if found else ""
 
 

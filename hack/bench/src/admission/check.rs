@@ -49,13 +49,12 @@ async fn is_made(connection: &mut Connection, pod: &Value, namespace: &str, expe
     let (question, expected) = (question(pod, namespace), &question(expected, namespace)["request"]["object"]);
     let answer: Value = serde_json::from_slice(&connection.ask(question.to_string().into()).await?)?;
     let mut made = question["request"]["object"].clone();
-    if let Some(patch) = answer["response"]["patch"].as_str() {
-        let patch: Patch = serde_json::from_slice(&BASE64_STANDARD.decode(patch)?)?;
-        json_patch::patch(&mut made, &patch)?;
-    }
+    let patch = answer["response"]["patch"].as_str().map(|patch| BASE64_STANDARD.decode(patch)).transpose()?;
+    let patch: Patch = patch.map_or(Ok(Patch::default()), |patch| serde_json::from_slice(&patch))?;
+    json_patch::patch(&mut made, &patch)?;
     let is_admitted = answer["response"]["allowed"] == true && answer["response"]["uid"] == question["request"]["uid"];
     if is_admitted && made == *expected {
         return Ok(());
     }
-    Err(format!("{namespace}: {} is made\n{made}\nand not\n{expected}", pod["metadata"]["generateName"]).into())
+    Err(format!("{namespace}: {} is not made as planned by {patch}", pod["metadata"]["generateName"]).into())
 }

@@ -51,6 +51,8 @@ fn pod(workload: &Value) -> Value {
     let containers = spec["containers"].as_array_mut();
     containers.into_iter().flatten().for_each(|container| complete(container, &defaults_of_containers()));
     complete(&mut spec, &defaults_of_pods());
+    // What is empty is not sent.
+    spec.as_object_mut().into_iter().for_each(|spec| drop(spec.shift_remove("priorityClassName")));
     metadata["managedFields"] = json!([{
         "manager": "kube-controller-manager", "operation": "Update", "apiVersion": "v1", "time": "2026-01-01T00:00:00Z",
         "fieldsType": "FieldsV1", "fieldsV1": {"f:metadata": fields(&metadata), "f:spec": fields(&spec)},
