@@ -1,6 +1,6 @@
 //! What `hack/bench/admission` runs: the webhook by itself, and who asks it as kube-apiserver does.
 //!
-//!     admission serve PORT FOLDER CLUSTERS                        `hcp_identity::webhook`, on a thread of its own core
+//!     admission serve PORT FOLDER CLUSTERS                        `hcp_identity::webhook`, on one thread as the daemon has it
 //!     admission check PORT FOLDER CLUSTERS                        ends with 1 unless its answers wire pods as `Plan` does
 //!     admission open PORT FOLDER CLUSTERS SECONDS N RATE          so many questions a second, come what may
 //!     admission closed PORT FOLDER CLUSTERS SECONDS N             the next question as soon as there is an answer
@@ -31,8 +31,12 @@ fn main() -> Result<()> {
     };
     let (port, world) = (port.parse()?, World::read(clusters)?);
     let server = || Server::new(port, folder);
-    // As the daemon has it. Whoever asks looks for answers at every turn, for they are timed.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().event_interval(if *command == "serve" {61} else {1}).build()?;
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    if *command != "serve" {
+        // Answers are timed, and so looked for at every turn.
+        runtime.event_interval(1);
+    }
+    let runtime = runtime.enable_all().build()?;
     runtime.block_on(async {
         match (*command, rest) {
             ("serve", []) => serve::serve(port, folder, world).await,

@@ -21,7 +21,8 @@ const OTHERS: [&str; 9] = [
 
 /// One of each Deployment that the table is about, and others.
 pub fn control_plane_pods() -> Result<Vec<Value>> {
-    let documents = serde_saphyr::read::<_, Value>(&mut WORKLOADS.as_bytes()).collect::<std::result::Result<Vec<_>, _>>()?;
+    let documents =
+        serde_saphyr::read::<_, Value>(&mut WORKLOADS.as_bytes()).collect::<std::result::Result<Vec<_>, _>>()?;
     let workloads = documents.into_iter().filter(|document| document["kind"] == "Deployment");
     let others = OTHERS.iter().map(|name| other(name));
     Ok(workloads.chain(others).enumerate().map(|(number, workload)| pod(&grown(&workload, number))).collect())

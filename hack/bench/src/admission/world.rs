@@ -18,7 +18,8 @@ pub struct World(BTreeMap<String, Arc<Plan>>);
 
 impl World {
     pub fn read(clusters: &str) -> Result<Self> {
-        let settings = Settings::new(Some(KEY_VAULT_USER), SettingsFile::default()).map_err(|error| format!("{error:?}"))?;
+        let settings =
+            Settings::new(Some(KEY_VAULT_USER), SettingsFile::default()).map_err(|error| format!("{error:?}"))?;
         let settings = Arc::new(settings);
         let mut file = File::open(clusters)?;
         let mut plans = BTreeMap::new();
