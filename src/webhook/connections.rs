@@ -1,11 +1,8 @@
 //! Who is listened to, and for how long.
 
 use axum::{BoxError, Router};
-use hyper::{Request, body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto::Builder,
-};
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
@@ -15,7 +12,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
-use super::{Limits, tls::H2};
+use super::Limits;
 
 /// After an accept that failed, such as for too many open files: others may be closed in the meantime.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -84,18 +81,14 @@ impl Connections {
                 answer
             }
         });
-        let is_h2 = stream.get_ref().1.alpn_protocol() == Some(H2);
-        let mut builder = Builder::new(TokioExecutor::new());
-        builder.http1().max_buf_size(BUFFER);
-        let builder = if is_h2 { builder.http2_only() } else { builder.http1_only() };
-        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        let connection = http1::Builder::new().max_buf_size(BUFFER).serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
         tokio::select! {
-            ended = &mut connection => return ended,
+            ended = &mut connection => return Ok(ended?),
             () = silence(asking, self.limits) => return Ok(()),
             _ = stopping.wait_for(|stopping| *stopping) => connection.as_mut().graceful_shutdown(),
         }
-        connection.await
+        Ok(connection.await?)
     }
 }
 

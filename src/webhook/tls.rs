@@ -12,15 +12,13 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Certificate;
 
-pub(super) const H2: &[u8] = b"h2";
-
 pub(super) fn acceptor(certificate: Certificate) -> Result<TlsAcceptor, rustls::Error> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(Current(certificate)));
-    // kube-apiserver offers HTTP/2 to a URL of its own host only: over one connection it would not reach every replica.
-    config.alpn_protocols = vec![H2.to_vec(), b"http/1.1".to_vec()];
+    // All that kube-apiserver speaks to a Service: over one connection of HTTP/2 it would not reach every replica.
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     // The API server resumes no session: none need be kept for it.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
