@@ -18,7 +18,7 @@ use hcp_identity::{
     plan::{ClusterName, Element, Identities, Identity, Plan, Template, Wired},
     settings::{
         Settings,
-        daemon::{AzureClusterIdentityWriting, CredentialCheck, PodPatch},
+        daemon::{AzureClusterIdentityWriting, CredentialCheck, PodPatch, PolicyFallback},
     },
     status::{Credentials, Outcome, contested, tell},
 };
@@ -100,6 +100,7 @@ impl Daemon {
         let now = Circumstances {
             permission: Permission::Write,
             pod_patch: PodPatch::Workload,
+            fallback: PolicyFallback::None,
             capz: AzureClusterIdentityWriting::None,
             check: CredentialCheck::None,
             may_delete: setting.may_delete,
