@@ -308,12 +308,13 @@ fn an_account_without_roles_may_nothing() {
     let all = ACCESSES.len() - 2 - 3;
     let identify = ["--workload-identity-webhook", "--workload-identity-tenant-id", "tenant"];
     assert_eq!(denied(&[&["--azure-cluster-identity", "apply"], &restart[..], &identify].concat()), all + 3);
-    assert_eq!(denied(&["--pod-patch", "webhook"]), all - 3 + 2);
     assert_eq!(denied(&[&["--azure-cluster-identity", "apply"], &restart[..]].concat()), all);
     assert_eq!(denied(&["--azure-cluster-identity", "apply"]), all - 1);
     assert_eq!(denied(&[]), all - 2);
     assert_eq!(denied(&["--pod-patch", "none"]), all - 3);
     assert_eq!(denied(&["--pod-patch", "policy"]), all - 3 + 2);
+    assert_eq!(denied(&["--pod-patch", "webhook"]), all - 3 + 2);
+    assert_eq!(denied(&["--pod-patch", "webhook", "--webhook-certificates", "files"]), all - 3);
     assert_eq!(denied(&["--mode", "observe"]), all - 4);
 }
 

@@ -78,9 +78,9 @@ fn restarting_overlay() -> PathBuf {
     overlay("restarting-overlay", &["restart-pods"], "credentialCheck: content\nrotation: restart\n")
 }
 
-/// Of the webhook there is what its certificates need.
+/// The webhook, with certificates of its own.
 fn self_signed_overlay() -> PathBuf {
-    overlay("self-signed-overlay", &["webhook-self-signed"], "podPatch: webhook\n")
+    overlay("self-signed-overlay", &["webhook", "webhook-self-signed"], "podPatch: webhook\n")
 }
 
 /// The base, with components and settings for them.
@@ -88,11 +88,10 @@ fn overlay(name: &str, components: &[&str], settings: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&folder).expect("a folder");
     let relative = relative_to(&folder);
-    let components: Vec<_> = components.iter().map(|name| format!("{relative}/components/{name}")).collect();
     let settings = format!("keyVaultUserClientID: 2f6e0f2a-7c33-4b0a-9c27-0d3b1e5a4c11\nmode: observe\n{settings}");
     let kustomization = json!({
         "resources": [format!("{relative}/base")],
-        "components": components,
+        "components": components.iter().map(|name| format!("{relative}/components/{name}")).collect::<Vec<_>>(),
         "patches": [{"path": "settings.yaml"}],
     });
     let map = json!({
@@ -109,7 +108,7 @@ fn overlay(name: &str, components: &[&str], settings: &str) -> PathBuf {
 /// One that gives pods their workload identity, and does not wire them.
 fn identifying_overlay() -> PathBuf {
     let identities = "workloadIdentityWebhook: {enabled: true, tenantID: 72f988bf-86f1-41af-91ab-2d7cd011db47}\n";
-    overlay("identifying-overlay", &["workload-identity-webhook", "webhook-self-signed"], identities)
+    overlay("identifying-overlay", &["webhook", "webhook-self-signed", "workload-identity-webhook"], identities)
 }
 
 fn build(overlay: &Path) -> String {

@@ -79,7 +79,9 @@ fn the_roles_are_made_of_the_table_of_accesses() {
     for manifest in rbac::manifests().expect("they are written") {
         golden(&manifests().join(&manifest.path), &manifest.yaml);
     }
-    let printed = hcp_identity().args(["render", "--policies"]).output().expect("it runs");
+    let mut render = hcp_identity();
+    render.env_clear();
+    let printed = render.args(["render", "--policies"]).output().expect("it needs no key vault user");
     let policies = format!("# What `hcp-identity render --policies` prints.\n{}", text(printed.stdout));
     golden(&manifests().join("components/policies/policies.yaml"), &policies);
 }

@@ -20,6 +20,7 @@ use super::{
     },
     admission::Decisions,
     apply::Writer,
+    certificates,
     client::Heard,
     lease::{Candidate, Fence, Standing, retry_period},
     metrics::{Gathered, Metrics},
@@ -32,6 +33,8 @@ use super::{
     watch::{self, WATCH_TIMEOUT},
 };
 use crate::{
+    condition::Reason,
+    observed::AdmissionTrouble,
     settings::daemon::{AzureClusterIdentityWriting, DaemonSettings},
     verification::{Known, Wanted},
 };
@@ -208,9 +211,7 @@ impl Shared {
             self.heard.last(&path).is_some_and(|at| at.elapsed() > 2 * WATCH_TIMEOUT)
         };
         let mut kinds = self.kinds();
-        if self.settings().settings.workload_identity.is_some() {
-            kinds.push(&SERVICE_ACCOUNTS);
-        }
+        kinds.extend(self.settings().settings.workload_identity.as_ref().map(|_| &SERVICE_ACCOUNTS));
         let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         let missing = kinds.iter().filter(|access| !listed.contains(access.resource)).map(|access| {
             let why = refused.get(access.resource).map(|why| format!(": {why}")).unwrap_or_default();
@@ -221,8 +222,16 @@ impl Shared {
     }
 
     pub(super) fn all_listed(&self) -> bool {
-        let listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
-        self.kinds().iter().all(|access| listed.contains(access.resource))
+        self.kinds().into_iter().all(|access| self.is_listed(access))
+    }
+
+    /// Tells how it stands with the webhook's certificate and its registration.
+    pub fn webhook_stands(&self, standing: &certificates::Standing) {
+        self.metrics.webhook_certificate(standing.not_after);
+        let trouble = standing.trouble.clone();
+        let trouble = trouble.map(|message| AdmissionTrouble { reason: Reason::WebhookUnavailable, message });
+        let news = self.store().put_webhook(trouble);
+        self.news(news);
     }
 
     /// What a scrape shows of the HostedClusters.

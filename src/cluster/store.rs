@@ -14,7 +14,7 @@ use crate::{
     component::{Component, Id},
     names::control_plane_namespace,
     observed::{
-        CapzIdentity, Class, Cluster, FailedMount, Item, Kind, Mounted, ObjectKey, Observed, Pod, PolicyTrouble,
+        AdmissionTrouble, CapzIdentity, Class, Cluster, FailedMount, Item, Kind, Mounted, ObjectKey, Observed, Pod,
         Republish, Version, Workload,
     },
 };
@@ -57,7 +57,8 @@ pub(super) struct Store {
     pub(super) installed: Installed,
     pub(super) accounts: ServiceAccounts,
     republish: Republish,
-    policies: Option<PolicyTrouble>,
+    policies: Option<AdmissionTrouble>,
+    webhook: Option<AdmissionTrouble>,
 }
 
 /// Which kinds the API server serves.
@@ -242,11 +243,20 @@ impl Store {
     }
 
     /// Of the admission policies, which are the same for all.
-    pub(super) fn put_policies(&mut self, trouble: Option<PolicyTrouble>) -> Vec<ClusterKey> {
+    pub(super) fn put_policies(&mut self, trouble: Option<AdmissionTrouble>) -> Vec<ClusterKey> {
         if self.policies == trouble {
             return Vec::new();
         }
         self.policies = trouble;
+        self.cluster_keys()
+    }
+
+    /// Of this replica's webhook, which is the same for all.
+    pub(super) fn put_webhook(&mut self, trouble: Option<AdmissionTrouble>) -> Vec<ClusterKey> {
+        if self.webhook == trouble {
+            return Vec::new();
+        }
+        self.webhook = trouble;
         self.cluster_keys()
     }
 
@@ -370,6 +380,7 @@ impl Store {
             capz_installed: self.installed.capz,
             republish: self.republish,
             policies: self.policies.clone(),
+            webhook: self.webhook.clone(),
             ..Observed::default()
         };
         let Some(plane) = self.planes.get(namespace.as_str()) else { return Ok(observed) };

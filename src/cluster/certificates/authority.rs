@@ -148,7 +148,12 @@ impl<'a> Keeper<'a> {
 
     async fn have_trusted(&mut self, authority: &Authority) -> Result<(), String> {
         let bundle = authority.bundle();
-        let trust = have_trusted(self.client, &bundle).await.inspect_err(|_| self.trusted = None)?;
+        let mut lacked = false;
+        let trust = have_trusted(self.client, &bundle, &mut lacked).await;
+        if lacked {
+            self.trusted = None;
+        }
+        let trust = trust?;
         if self.trusted_since(authority).is_none() {
             self.trusted = Some((bundle, (self.orders.now)()));
         }

@@ -59,20 +59,34 @@ pub(super) enum Trust {
     NobodyAsks,
 }
 
-/// Has every registration that is there trust this bundle.
-pub(super) async fn have_trusted(client: &Client, bundle: &[u8]) -> Result<Trust, String> {
+/// Has every registration that is there trust this bundle. Of one that did not, `lacked` hears, whatever comes of it then.
+pub(super) async fn have_trusted(client: &Client, bundle: &[u8], lacked: &mut bool) -> Result<Trust, String> {
     let bundle = BASE64_STANDARD.encode(bundle);
     let mut there = 0;
     for name in REGISTRATIONS {
-        let Some(found) = get(client, name).await? else { continue };
-        there += 1;
-        let trusts = |webhook: &Webhook| webhook.client_config.ca_bundle.as_ref() == Some(&bundle);
-        if !found.webhooks.iter().all(trusts) {
-            apply(client, name, &found, &bundle).await?;
-            tracing::info!(name, "the registration of the webhook has another caBundle");
-        }
+        there += usize::from(have_one_trust(client, name, &bundle, lacked).await?);
     }
     Ok(if there == 0 { Trust::NobodyAsks } else { Trust::Whole })
+}
+
+/// Of several replicas that write, each but one reads again; more than these are a quarrel with somebody else.
+const TRIES: usize = 5;
+
+/// Whether it is there.
+async fn have_one_trust(client: &Client, name: &str, bundle: &String, lacked: &mut bool) -> Result<bool, String> {
+    for _ in 0..TRIES {
+        let Some(found) = get(client, name).await? else { return Ok(false) };
+        let trusts = |webhook: &Webhook| webhook.client_config.ca_bundle.as_ref() == Some(bundle);
+        if found.webhooks.iter().all(trusts) {
+            return Ok(true);
+        }
+        *lacked = true;
+        if apply(client, name, &found, bundle).await? {
+            tracing::info!(name, "the registration of the webhook has another caBundle");
+            return Ok(true);
+        }
+    }
+    Err(format!("MutatingWebhookConfiguration {name}: others write it as often as it is read"))
 }
 
 async fn get(client: &Client, name: &str) -> Result<Option<Registration>, String> {
@@ -85,16 +99,23 @@ async fn get(client: &Client, name: &str) -> Result<Option<Registration>, String
     }
 }
 
-/// Of the object as it was read: an apply would make one that is gone anew, and of nothing but this.
-async fn apply(client: &Client, name: &str, found: &Registration, bundle: &str) -> Result<(), String> {
+/// Of the object as it was read: an apply would make one that is gone anew, and of nothing but this. Whether it was taken:
+/// not, if the object is another by now.
+async fn apply(client: &Client, name: &str, found: &Registration, bundle: &str) -> Result<bool, String> {
     let access = may(Verb::Patch);
     let patch = patch(name, found, bundle);
     let request = requests(access).patch(name, &PatchParams::apply(MANAGER), &Patch::Apply(&patch));
     let request = request.map_err(|error| chain(&error))?;
-    let applied: kube::Result<Value> = client.request(request).await;
-    applied
-        .map(drop)
-        .map_err(|error| format!("cannot set caBundle of MutatingWebhookConfiguration {name}: {}", remedy(&error)))
+    match client.request::<Value>(request).await {
+        Ok(_) => Ok(true),
+        Err(kube::Error::Api(status)) if status.code == 409 && !is_owned(&status.message) => Ok(false),
+        Err(error) => Err(format!("cannot set caBundle of MutatingWebhookConfiguration {name}: {}", remedy(&error))),
+    }
+}
+
+/// Whether somebody else has written the field, and not only the object.
+fn is_owned(message: &str) -> bool {
+    message.contains("conflict with")
 }
 
 fn patch(name: &str, found: &Registration, bundle: &str) -> Value {
@@ -114,7 +135,7 @@ fn remedy(error: &kube::Error) -> String {
         kube::Error::Api(status) if status.code == 403 => {
             format!("{what}; grant what manifests/components/webhook-self-signed has")
         }
-        kube::Error::Api(status) if status.code == 409 && status.message.contains("conflict with") => {
+        kube::Error::Api(status) if status.code == 409 && is_owned(&status.message) => {
             format!("{what}; let nobody else write it, or set webhook.certificates to who does")
         }
         _ => what,
