@@ -308,7 +308,6 @@ fn an_account_without_roles_may_nothing() {
     let all = ACCESSES.len() - 2 - 3;
     let identify = ["--workload-identity-webhook", "--workload-identity-tenant-id", "tenant"];
     assert_eq!(denied(&[&["--azure-cluster-identity", "apply"], &restart[..], &identify].concat()), all + 3);
-    assert_eq!(denied(&["--pod-patch", "webhook"]), all - 3 + 2);
     assert_eq!(denied(&[&["--azure-cluster-identity", "apply"], &restart[..]].concat()), all);
     assert_eq!(denied(&["--azure-cluster-identity", "apply"]), all - 1);
     assert_eq!(denied(&[]), all - 2);

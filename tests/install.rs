@@ -88,11 +88,10 @@ fn overlay(name: &str, components: &[&str], settings: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&folder).expect("a folder");
     let relative = relative_to(&folder);
-    let components: Vec<_> = components.iter().map(|name| format!("{relative}/components/{name}")).collect();
     let settings = format!("keyVaultUserClientID: 2f6e0f2a-7c33-4b0a-9c27-0d3b1e5a4c11\nmode: observe\n{settings}");
     let kustomization = json!({
         "resources": [format!("{relative}/base")],
-        "components": components,
+        "components": components.iter().map(|name| format!("{relative}/components/{name}")).collect::<Vec<_>>(),
         "patches": [{"path": "settings.yaml"}],
     });
     let map = json!({

@@ -211,9 +211,7 @@ impl Shared {
             self.heard.last(&path).is_some_and(|at| at.elapsed() > 2 * WATCH_TIMEOUT)
         };
         let mut kinds = self.kinds();
-        if self.settings().settings.workload_identity.is_some() {
-            kinds.push(&SERVICE_ACCOUNTS);
-        }
+        kinds.extend(self.settings().settings.workload_identity.as_ref().map(|_| &SERVICE_ACCOUNTS));
         let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         let missing = kinds.iter().filter(|access| !listed.contains(access.resource)).map(|access| {
             let why = refused.get(access.resource).map(|why| format!(": {why}")).unwrap_or_default();
@@ -224,8 +222,7 @@ impl Shared {
     }
 
     pub(super) fn all_listed(&self) -> bool {
-        let listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
-        self.kinds().iter().all(|access| listed.contains(access.resource))
+        self.kinds().into_iter().all(|access| self.is_listed(access))
     }
 
     /// Tells how it stands with the webhook's certificate and its registration.

@@ -359,3 +359,57 @@ async fn nothing_that_becomes_of_the_webhook_keeps_a_pod_away() {
     let wired = created.filter(|wired| std::future::ready(*wired)).count().await;
     assert_eq!(wired, 2_000);
 }
+
+/// The other entry, of a daemon that wires nothing: it makes its certificate, tells API servers whom to trust, and reads the
+/// ServiceAccounts by itself. Without it no such pod is created.
+#[tokio::test]
+async fn pods_are_given_their_workload_identity_by_the_daemon() {
+    let _alone = ADMISSION.lock().await;
+    let stage = Stage::new("w-identity").await;
+    let (port, namespace) = (free_port(), &stage.namespace);
+    let file =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/components/workload-identity-webhook/registration.yaml");
+    let mut shipped: Value = serde_saphyr::from_str(&read(&file)).expect("YAML");
+    let entry = &mut shipped["webhooks"][0];
+    entry["clientConfig"]["service"]["namespace"] = json!(namespace);
+    entry["clientConfig"]["service"]["port"] = json!(port);
+    let own = json!({"key": "kubernetes.io/metadata.name", "operator": "In", "values": [namespace]});
+    entry["namespaceSelector"]["matchExpressions"] = json!([own]);
+    let account = json!({
+        "apiVersion": "v1", "kind": "ServiceAccount",
+        "metadata": {
+            "name": "web", "namespace": namespace, "annotations": {"azure.workload.identity/client-id": "the-client"},
+        },
+    });
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": SERVICE, "namespace": namespace},
+        "spec": {"type": "ExternalName", "externalName": "localhost"},
+    });
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": [account, service, shipped]}).to_string();
+    succeeds(kubectl().args(["apply", "--server-side", "--force-conflicts", "-f", "-"]), &list);
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"generateName": "web-", "labels": {"azure.workload.identity/use": "true"}},
+        "spec": {"serviceAccountName": "web", "containers": [{"name": "web", "image": "x"}]},
+    });
+    let pod: DynamicObject = serde_json::from_value(pod).expect("a pod");
+    let create = async || stage.api(namespace, POD).create(&PostParams::default(), &pod).await;
+    let refused = |created: kube::Result<DynamicObject>| {
+        created.err().map(|error| error.to_string()).filter(|error| error.contains("failed calling webhook"))
+    };
+    wait_until("no such pod is created", async || refused(create().await)).await;
+
+    let address = format!("127.0.0.1:{port}");
+    let identify =
+        ["--pod-patch", "none", "--workload-identity-webhook", "--workload-identity-tenant-id", "the-tenant"];
+    let daemon = stage.daemon(&[&identify[..], &["--listen-webhook", &address]].concat()).await;
+    let created = wait_until("pods are created again", async || create().await.ok()).await;
+    let container = &created.data["spec"]["containers"][0];
+    assert_eq!(container["env"][0], json!({"name": "AZURE_CLIENT_ID", "value": "the-client"}), "{container:#}");
+    assert_eq!(container["env"][1], json!({"name": "AZURE_TENANT_ID", "value": "the-tenant"}));
+    assert!(daemon.metric("hcp_identity_admission_requests_total", "outcome=\"identified\"") >= 1.0);
+
+    drop(daemon);
+    wait_until("no such pod is created any more", async || refused(create().await)).await;
+    succeeds(kubectl().args(["delete", "mutatingwebhookconfiguration", "hcp-identity-workload-identity"]), "");
+}
