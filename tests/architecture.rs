@@ -85,6 +85,7 @@ const ARROWS: [(&str, &[&str]); 34] = [
             "certificates",
             "component",
             "condition",
+            "credential",
             "diff",
             "explain",
             "finding",

@@ -266,8 +266,8 @@ async fn listen(port: u16) -> TcpListener {
 }
 
 /// How a review is answered, wiring nothing but saying that it was asked.
-fn answers(body: Bytes) -> Value {
-    let review: Value = serde_json::from_slice(&body).expect("JSON");
+fn answers(body: &Bytes) -> Value {
+    let review: Value = serde_json::from_slice(body).expect("JSON");
     let patch = json!([{"op": "add", "path": "/metadata/annotations", "value": {"asked": "true"}}]).to_string();
     json!({
         "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
@@ -285,7 +285,7 @@ fn nonsense() -> Vec<(&'static str, Router)> {
         Router::new().route(
             PATH,
             post(async move |body: Bytes| {
-                let mut answer = answers(body);
+                let mut answer = answers(&body);
                 edit(&mut answer);
                 answer.to_string()
             }),
@@ -336,7 +336,7 @@ async fn nothing_that_becomes_of_the_webhook_keeps_a_pod_away() {
 
     let asked = |pod: &DynamicObject| pod.annotations().contains_key("asked");
     let now = Timestamp::now();
-    let sound = || Router::new().route(PATH, post(async |body: Bytes| answers(body).to_string()));
+    let sound = || Router::new().route(PATH, post(async |body: Bytes| answers(&body).to_string()));
     let other = Other::start(&stage, registration.port, now, sound()).await;
     wait_until("another server is asked", async || asked(&create(&stage, &plane).await).then_some(())).await;
     other.end().await;
