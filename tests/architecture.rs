@@ -62,7 +62,7 @@ const ARROWS: [(&str, &[&str]); 34] = [
     ("policies", &["component", "plan", "settings"]),
     ("admission", &["component", "condition", "finding", "plan"]),
     ("webhook", &["admission"]),
-    ("provision", &["credential"]),
+    ("provision", &["credential", "finding", "input", "manifest", "names"]),
     ("condition", &[]),
     ("ledger", &[]),
     ("observed", &["component", "condition", "finding", "plan", "verification"]),
@@ -189,7 +189,7 @@ fn every_source_file_is_declared_by_a_mod() {
 #[test]
 fn every_case_of_testdata_is_run() {
     for case in files(&testdata(""), "yaml") {
-        if case.starts_with(testdata("cluster")) {
+        if case.starts_with(testdata("cluster")) || case.starts_with(testdata("azure")) {
             continue;
         }
         let name = case.file_name().expect("a name").to_string_lossy().into_owned();

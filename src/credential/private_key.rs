@@ -16,8 +16,8 @@ pub(super) enum PrivateKey {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct RsaPublic {
     /// Big-endian, without leading zeros.
-    pub(super) modulus: Vec<u8>,
-    pub(super) exponent: i64,
+    pub(crate) modulus: Vec<u8>,
+    pub(crate) exponent: i64,
 }
 
 impl RsaPublic {

@@ -34,11 +34,14 @@ pub(crate) enum Unusable {
 impl RsaPublic {
     /// The DER of a `SubjectPublicKeyInfo`.
     pub(crate) fn info(&self) -> Vec<u8> {
-        let exponent = self.exponent.unsigned_abs().to_be_bytes();
-        let exponent = exponent.split_at(exponent.iter().take_while(|byte| **byte == 0).count()).1;
-        let key = der::element(SEQUENCE, &[&der::unsigned(&self.modulus), &der::unsigned(exponent)]);
+        let key = der::element(SEQUENCE, &[&der::unsigned(&self.modulus), &der::unsigned(&self.exponent_bytes())]);
         let algorithm = der::element(SEQUENCE, &[&der::element(OBJECT_IDENTIFIER, &[RSA]), &der::element(NULL, &[])]);
         der::element(SEQUENCE, &[&algorithm, &der::element(BIT_STRING, &[&[0], &key])])
+    }
+
+    /// Big-endian, without leading zeros.
+    pub(crate) fn exponent_bytes(&self) -> Vec<u8> {
+        self.exponent.unsigned_abs().to_be_bytes().into_iter().skip_while(|byte| *byte == 0).collect()
     }
 
     pub(crate) fn pem(&self) -> Secret {
