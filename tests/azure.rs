@@ -54,6 +54,10 @@ fn create_key_pair(folder: &Path) -> (i32, String, String) {
     run(hcp_identity().args(["azure", "create-key-pair", "--output-dir"]).arg(folder))
 }
 
+fn rotate(folder: &Path) -> (i32, String, String) {
+    run(hcp_identity().args(["azure", "create-key-pair", "--rotate", "--output-dir"]).arg(folder))
+}
+
 fn run(command: &mut Command) -> (i32, String, String) {
     let output = command.output().expect("it starts");
     (output.status.code().expect("it exits"), text(output.stdout), text(output.stderr))
@@ -374,15 +378,20 @@ fn machines_read_json() {
     assert_eq!(answer["problems"][0]["file"], PUBLIC);
 }
 
+/// Runs it where no file may be larger than a block: the system kills it in the middle of the first one.
+fn killed(folder: &Path, argument: &str) -> Option<i32> {
+    let limited = "ulimit -c 0; ulimit -f 1; exec \"$0\" azure create-key-pair \"$2\" --output-dir \"$1\"";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", limited, env!("CARGO_BIN_EXE_hcp-identity")]).arg(folder).arg(argument);
+    shell.status().unwrap().code()
+}
+
 /// The process is killed by the system in the middle of its first file: nothing of it stands under the file's name, and what
 /// stands beside it goes with the next run.
 #[test]
 fn a_run_that_is_killed_while_it_writes_leaves_no_half_a_key() {
     let folder = empty("killed");
-    let limited = "ulimit -c 0; ulimit -f 1; exec \"$0\" azure create-key-pair --output-dir \"$1\"";
-    let status =
-        Command::new("sh").args(["-c", limited, env!("CARGO_BIN_EXE_hcp-identity")]).arg(&folder).status().unwrap();
-    assert_eq!(status.code(), None, "it is killed by SIGXFSZ");
+    assert_eq!(killed(&folder, "-otext"), None, "it is killed by SIGXFSZ");
     let left = names(&folder);
     assert!(
         matches!(&left[..], [one] if one.starts_with(&format!(".{PRIVATE}.")) && one.ends_with(".partial")),
@@ -392,6 +401,85 @@ fn a_run_that_is_killed_while_it_writes_leaves_no_half_a_key() {
 
     assert_eq!(create_key_pair(&folder).0, 0);
     assert_eq!(names(&folder), [PRIVATE, PUBLIC, INSTALLER_COPY]);
+}
+
+#[test]
+fn a_rotation_keeps_the_pair_that_was() {
+    let folder = pair("rotated");
+    let before = [PRIVATE, PUBLIC].map(|file| fs::read(folder.join(file)).unwrap());
+    let (exit, stdout, stderr) = rotate(&folder);
+    assert_eq!((exit, stderr.as_str()), (0, ""));
+    assert_eq!((stdout.matches("created: ").count(), stdout.matches("replaced: ").count()), (2, 3), "{stdout}");
+    let all = names(&folder);
+    let [old_private, old_public, ..] = &all[..] else { panic!("{all:?}") };
+    assert_eq!(all[2..], [PRIVATE, PUBLIC, INSTALLER_COPY]);
+    assert_eq!([old_private, old_public].map(|file| fs::read(folder.join(file)).unwrap()), before);
+    let old_id = key_id(&PAIRS[0]);
+    assert_eq!(*old_private, format!("retired/serviceaccount-signer-{old_id}.private"));
+    assert_eq!(*old_public, format!("retired/serviceaccount-signer-{old_id}.public"));
+    assert!(contents(&folder).values().all(|(mode, _)| mode & 0o777 == 0o600));
+
+    let (exit, stdout, _) = create_key_pair(&folder);
+    assert_eq!((exit, stdout.matches("kept: ").count()), (0, 3), "{stdout}");
+    assert_ne!(key_id(&folder), old_id);
+    assert_eq!(rotate(&folder).0, 0);
+    assert_eq!(names(&folder).len(), 7, "each rotation keeps one more");
+}
+
+fn key_id(folder: &Path) -> String {
+    let info = openssl(&["pkey", "-pubin", "-in", folder.join(PUBLIC).to_str().unwrap(), "-outform", "DER"]);
+    BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(info))
+}
+
+/// Each way in which a rotation can be left by a run that was killed: the first write fails, or some files are the new
+/// pair's and the others still the old one's.
+#[test]
+fn a_rotation_that_was_killed_is_carried_through() {
+    let folder = pair("rotation-killed");
+    let before = contents(&folder);
+    assert_eq!(killed(&folder, "--rotate"), None, "it is killed by SIGXFSZ");
+    let mut after = contents(&folder);
+    after.retain(|path, _| !path.to_string_lossy().ends_with(".partial"));
+    assert_eq!(after, before);
+    assert_eq!(rotate(&folder).0, 0);
+    let rotated = contents(&folder);
+    assert!(rotated.keys().all(|path| !path.to_string_lossy().ends_with(".partial")), "{:?}", names(&folder));
+
+    for (command, old) in [
+        (create_key_pair as fn(&Path) -> _, vec![PUBLIC, INSTALLER_COPY]),
+        (create_key_pair, vec![INSTALLER_COPY]),
+        (rotate, vec![PUBLIC, INSTALLER_COPY]),
+        (rotate, vec![INSTALLER_COPY]),
+    ] {
+        for file in &old {
+            fs::copy(PAIRS[0].join(file), folder.join(file)).unwrap();
+        }
+        let (exit, stdout, stderr) = command(&folder);
+        assert_eq!((exit, stderr.as_str()), (0, ""));
+        assert_eq!(stdout.matches("replaced: ").count(), old.len(), "{stdout}");
+        assert_eq!(contents(&folder), rotated);
+    }
+}
+
+#[test]
+fn what_is_no_pair_is_not_rotated() {
+    let folder = empty("rotate-nothing");
+    let (exit, stdout, stderr) = rotate(&folder);
+    assert_eq!((exit, stdout.as_str()), (2, ""));
+    assert!(stderr.contains("has no key pair to rotate; leave --rotate out to make one"), "{stderr}");
+    assert!(names(&folder).is_empty());
+
+    let folder = pair("rotate-no-pair");
+    of_another(&folder, PUBLIC);
+    fs::create_dir(folder.join("retired")).unwrap();
+    // A key that has nothing to do with it, and what is no key.
+    write(&folder, "retired/a.private", "x");
+    fs::copy(PAIRS[0].join(PRIVATE), folder.join("retired/b.private")).unwrap();
+    let before = contents(&folder);
+    let (exit, _, stderr) = rotate(&folder);
+    assert_eq!(exit, 1);
+    assert!(stderr.starts_with("error[PublicKeyOfAnotherPair]"), "{stderr}");
+    assert_eq!(contents(&folder), before);
 }
 
 #[test]
@@ -411,7 +499,8 @@ fn only_one_run_writes_into_a_folder() {
 fn nothing_is_read_or_written_through_what_is_no_file() {
     let outside = pair("outside");
     let before = contents(&outside);
-    let replacements: [(&str, fn(&Path, &Path), &str); 5] = [
+    type Replace = fn(&Path, &Path);
+    let replacements: [(&str, Replace, &str); 5] = [
         ("a link", |at, outside| symlink(outside.join(PRIVATE), at).unwrap(), "is a symbolic link"),
         ("a link to nowhere", |at, outside| symlink(outside.join("nowhere"), at).unwrap(), "is a symbolic link"),
         ("a folder", |at, _| fs::create_dir(at).unwrap(), "is no file"),

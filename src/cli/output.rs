@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::credential::Secret;
 
 /// Of what only its owner reads.
-pub(super) const PRIVATE: u32 = 0o600;
+const PRIVATE: u32 = 0o600;
 
 /// More than any key or document that this program writes.
 const LIMIT: u64 = 1 << 20;
@@ -24,6 +24,7 @@ const LIMIT: u64 = 1 << 20;
 #[strum(serialize_all = "lowercase")]
 pub(super) enum Change {
     Created,
+    Replaced,
     /// Others could read it, and no more.
     Restricted,
     Kept,
@@ -48,17 +49,28 @@ impl Folder {
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => bail!("another run is writing into {}; wait for its end", path.display()),
-            // There are file systems without locks; nothing is broken by two runs but the wish of one of them.
+            // There are file systems without locks: files of two runs at once may not belong together, and the next one says so.
             Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
             Err(TryLockError::Error(error)) => {
                 return Err(error).with_context(|| format!("cannot lock the folder {}", path.display()));
             }
         }
         let folder = Self { path: path.to_owned(), _lock: lock };
-        for name in subfolders {
-            make(&folder.path.join(name))?;
-        }
+        subfolders.iter().try_for_each(|name| folder.make(name))?;
         Ok(folder)
+    }
+
+    pub(super) fn make(&self, name: &str) -> Result<()> {
+        make(&self.path.join(name))
+    }
+
+    /// The files of a subfolder whose names end like this; none where it is not there.
+    pub(super) fn list(&self, subfolder: &str, end: &str) -> Result<Vec<String>> {
+        let path = self.path.join(subfolder);
+        let listed = names(&path).with_context(|| format!("cannot read the folder {}", path.display()))?;
+        let mut files: Vec<_> = listed.into_iter().filter(|name| name.ends_with(end)).collect();
+        files.sort();
+        Ok(files.into_iter().map(|name| format!("{subfolder}/{name}")).collect())
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
@@ -80,12 +92,10 @@ impl Folder {
         Ok(Some(secret))
     }
 
-    /// Writes a file that is not there, readable by its owner alone.
-    pub(super) fn create(&self, name: &str, bytes: &[u8]) -> Result<Change> {
+    /// Writes a file that only its owner reads. What is there is replaced.
+    pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.path.join(name);
-        let written = write_beside(&path, bytes, PRIVATE);
-        written.with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(Change::Created)
+        write_beside(&path, bytes, PRIVATE).with_context(|| format!("cannot write {}", path.display()))
     }
 
     /// Takes a file that is there from everybody but its owner.
@@ -154,14 +164,21 @@ fn write_beside(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 /// Removes what a run that was killed has left of this file: it may be a private key.
 fn clear(path: &Path, name: &str) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    #[expect(clippy::disallowed_methods, reason = "this is where files are written")]
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let left = entry.file_name();
-        let left = left.to_string_lossy();
-        if left.starts_with(&format!(".{name}.")) && left.ends_with(".partial") {
-            fs::remove_file(entry.path())?;
-        }
+    for left in
+        names(folder)?.iter().filter(|left| left.starts_with(&format!(".{name}.")) && left.ends_with(".partial"))
+    {
+        #[expect(clippy::disallowed_methods, reason = "this is where files are written")]
+        fs::remove_file(folder.join(left))?;
     }
     Ok(())
+}
+
+/// Names that are Unicode, as all of ours are.
+fn names(folder: &Path) -> io::Result<Vec<String>> {
+    #[expect(clippy::disallowed_methods, reason = "what is written here is read first")]
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    entries.filter_map(|entry| entry.map(|entry| entry.file_name().into_string().ok()).transpose()).collect()
 }

@@ -1,4 +1,4 @@
-//! The key pair: made once, and from then on verified.
+//! The key pair: made once, from then on verified, and kept when another one takes its place.
 
 use serde::Serialize;
 
@@ -13,6 +13,8 @@ pub const PRIVATE: &str = "serviceaccount-signer.private";
 pub const PUBLIC: &str = "serviceaccount-signer.public";
 /// The private key where openshift-install looks for it.
 pub const INSTALLER_COPY: &str = "tls/bound-service-account-signing-key.key";
+/// The folder of keys that another one has taken the place of.
+pub const RETIRED: &str = "retired";
 
 const BITS: usize = 4096;
 
@@ -22,6 +24,15 @@ pub struct Found {
     pub private: Option<Secret>,
     pub public: Option<Secret>,
     pub installer_copy: Option<Secret>,
+    /// The private keys that have been retired.
+    pub retired: Vec<Secret>,
+}
+
+/// A pair, and which of its files are still those of a retired one: a rotation was not carried through.
+#[derive(Debug)]
+pub struct Verified {
+    pub pair: KeyPair,
+    pub outdated: Vec<&'static str>,
 }
 
 /// A private key that has been looked at, and its public half.
@@ -76,14 +87,23 @@ impl KeyPair {
     pub fn public(&self) -> &SigningKey {
         &self.public
     }
+
+    /// Where its private and its public key go when it is retired.
+    #[must_use]
+    pub fn retired(&self) -> [String; 2] {
+        let id = self.public.id();
+        [PRIVATE, PUBLIC].map(|file| format!("{RETIRED}/{}", file.replace('.', &format!("-{id}."))))
+    }
 }
 
 /// Whether what a folder has is one pair. None where it has nothing of one.
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn verify(found: Found) -> Result<Option<KeyPair>, Vec<Problem>> {
-    let mut problems = Vec::new();
+pub fn verify(found: Found) -> Result<Option<Verified>, Vec<Problem>> {
+    let (mut problems, mut outdated) = (Vec::new(), Vec::new());
+    // What is no key there is no reason to replace anything.
+    let retired: Vec<_> = found.retired.iter().filter_map(|key| rsa::private(key.expose()).ok()).collect();
     let private = read(PRIVATE, found.private.as_ref(), rsa::private, &mut problems);
     let public = read(PUBLIC, found.public.as_ref(), rsa::public, &mut problems);
     let copy = read(INSTALLER_COPY, found.installer_copy.as_ref(), rsa::private, &mut problems);
@@ -92,11 +112,12 @@ pub fn verify(found: Found) -> Result<Option<KeyPair>, Vec<Problem>> {
             if key.bits() != BITS {
                 problems.push(size(key.bits()));
             }
-            if public.as_ref().is_some_and(|public| public != key) {
-                problems.push(public_key_of_another_pair());
-            }
-            if copy.as_ref().is_some_and(|copy| copy != key) {
-                problems.push(copy_of_another_key());
+            for (file, other) in [(PUBLIC, &public), (INSTALLER_COPY, &copy)] {
+                match other {
+                    Some(other) if retired.contains(other) && other != key => outdated.push(file),
+                    Some(other) if other != key => problems.push(of_another_pair(file)),
+                    _ => {}
+                }
             }
         }
         None if found.private.is_none() => {
@@ -108,7 +129,8 @@ pub fn verify(found: Found) -> Result<Option<KeyPair>, Vec<Problem>> {
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(found.private.zip(private).map(|(private, public)| KeyPair { private, public: SigningKey(public) }))
+    let pair = found.private.zip(private).map(|(private, public)| KeyPair { private, public: SigningKey(public) });
+    Ok(pair.map(|pair| Verified { pair, outdated }))
 }
 
 fn read(
@@ -158,6 +180,10 @@ fn private_key_missing(file: &'static str) -> Problem {
         message: format!("{file} is there and {PRIVATE} is not"),
         remedy,
     }
+}
+
+fn of_another_pair(file: &str) -> Problem {
+    if file == PUBLIC { public_key_of_another_pair() } else { copy_of_another_key() }
 }
 
 fn public_key_of_another_pair() -> Problem {

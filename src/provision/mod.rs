@@ -13,6 +13,6 @@ mod signing_key;
 pub use credentials_request::{CredentialsRequest, CredentialsRequests, Identity, TechPreview};
 pub use file::{File, Readers};
 pub use issuer::{Issuer, IssuerError, discovery, issuer_files};
-pub use key_pair::{Found, INSTALLER_COPY, KeyPair, PRIVATE, PUBLIC, Problem, Reason, verify};
+pub use key_pair::{Found, INSTALLER_COPY, KeyPair, PRIVATE, PUBLIC, Problem, RETIRED, Reason, Verified, verify};
 pub use key_set::{KeySet, KeySetError};
 pub use signing_key::{SigningKey, UnusableKey};

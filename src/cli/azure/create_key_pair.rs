@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
         report,
     },
     finding::Severity,
-    provision::{Found, INSTALLER_COPY, KeyPair, PRIVATE, PUBLIC, Problem, verify},
+    provision::{Found, INSTALLER_COPY, KeyPair, PRIVATE, PUBLIC, Problem, RETIRED, Verified, verify},
 };
 
 /// Make the key pair that a cluster signs service account tokens with.
@@ -28,19 +28,24 @@ use crate::{
 #[command(after_help = "\
 Examples:
   hcp-identity azure create-key-pair --output-dir keys
+  hcp-identity azure create-key-pair --output-dir keys --rotate
   hcp-identity azure create-key-pair -o json | jq -r .keyID   # the kid of the tokens")]
 pub(super) struct Args {
     /// Folder for the files; it is made if it is missing.
     #[arg(long, value_name = "DIR", default_value = ".", hide_default_value = true)]
     output_dir: PathBuf,
 
+    /// Make another pair in the place of the one that is there, which is kept in the folder `retired`: tokens that it has
+    /// signed are good as long as its public key is published.
+    #[arg(long)]
+    rotate: bool,
+
     /// Output format.
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Text)]
     output: OutputFormat,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Serialize)]
 struct Answer {
     #[serde(rename = "keyID", skip_serializing_if = "Option::is_none")]
     key_id: Option<String>,
@@ -55,7 +60,7 @@ struct Written {
 }
 
 pub(super) fn run(args: &Args) -> CommandResult {
-    let answer = create(&args.output_dir)?;
+    let answer = create(&args.output_dir, args.rotate)?;
     for problem in answer.problems.iter().filter(|_| args.output == OutputFormat::Text) {
         let style = report::style(Severity::Error);
         let reason: &str = problem.reason.into();
@@ -65,33 +70,58 @@ pub(super) fn run(args: &Args) -> CommandResult {
     Ok(if answer.problems.is_empty() { Outcome::Done } else { Outcome::Findings })
 }
 
-fn create(path: &Path) -> Result<Answer> {
+fn create(path: &Path, rotate: bool) -> Result<Answer> {
     let folder = Folder::take(path, &["tls"])?;
-    let found = Found {
-        private: folder.read(PRIVATE)?,
-        public: folder.read(PUBLIC)?,
-        installer_copy: folder.read(INSTALLER_COPY)?,
-    };
-    let there = [(PRIVATE, &found.private), (PUBLIC, &found.public), (INSTALLER_COPY, &found.installer_copy)]
-        .map(|(name, file)| (name, file.is_some()));
-    let pair = match verify(found) {
-        Ok(Some(pair)) => pair,
-        Ok(None) => KeyPair::generate().context("cannot make a key: the system gives no random numbers")?,
-        Err(problems) => return Ok(Answer { key_id: None, files: Vec::new(), problems }),
+    let (found, there) = look(&folder)?;
+    let mut files = Vec::new();
+    let (pair, outdated) = match verify(found) {
+        Ok(Some(Verified { pair, outdated })) if rotate && outdated.is_empty() => {
+            retire(&folder, &pair, &mut files)?;
+            (generate()?, vec![PRIVATE, PUBLIC, INSTALLER_COPY])
+        }
+        // A rotation that was not carried through is, and no other one begun.
+        Ok(Some(Verified { pair, outdated })) => (pair, outdated),
+        Ok(None) if rotate => bail!("{} has no key pair to rotate; leave --rotate out to make one", path.display()),
+        Ok(None) => (generate()?, Vec::new()),
+        Err(problems) => return Ok(Answer { problems, ..Answer::default() }),
     };
     let public = pair.public().pem();
-    let mut files = Vec::new();
     // The private key first: whatever ends this run, the next one makes the rest from it.
     for (name, there) in there {
         let content = if name == PUBLIC { &public } else { pair.private().expose() };
-        let change = match there {
-            false => folder.create(name, content)?,
-            true if name == PUBLIC => Change::Kept,
-            true => folder.restrict(name)?,
+        let change = if !there || outdated.contains(&name) {
+            folder.write(name, content)?;
+            if there { Change::Replaced } else { Change::Created }
+        } else if name == PUBLIC {
+            Change::Kept
+        } else {
+            folder.restrict(name)?
         };
         files.push(Written { path: folder.path(name), change });
     }
     Ok(Answer { key_id: Some(pair.public().id()), files, problems: Vec::new() })
+}
+
+/// What a folder has of a pair, and which of its files are there.
+fn look(folder: &Folder) -> Result<(Found, [(&'static str, bool); 3])> {
+    let retired = folder.list(RETIRED, ".private")?;
+    let retired = retired.iter().filter_map(|name| folder.read(name).transpose()).collect::<Result<_>>()?;
+    let [private, public, installer_copy] = [folder.read(PRIVATE)?, folder.read(PUBLIC)?, folder.read(INSTALLER_COPY)?];
+    let there = [(PRIVATE, private.is_some()), (PUBLIC, public.is_some()), (INSTALLER_COPY, installer_copy.is_some())];
+    Ok((Found { private, public, installer_copy, retired }, there))
+}
+
+fn generate() -> Result<KeyPair> {
+    KeyPair::generate().context("cannot make a key: the system gives no random numbers")
+}
+
+fn retire(folder: &Folder, pair: &KeyPair, files: &mut Vec<Written>) -> Result<()> {
+    folder.make(RETIRED)?;
+    for (name, content) in pair.retired().into_iter().zip([pair.private().expose(), &pair.public().pem()]) {
+        folder.write(&name, content)?;
+        files.push(Written { path: folder.path(&name), change: Change::Created });
+    }
+    Ok(())
 }
 
 fn text(out: &mut dyn Write, answer: &Answer) -> io::Result<()> {
