@@ -8,6 +8,8 @@
 pub mod admission;
 #[cfg(any(feature = "mounted", feature = "vault"))]
 mod assertion;
+#[cfg(feature = "webhook")]
+pub mod certificates;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod clouds;

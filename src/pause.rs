@@ -19,6 +19,12 @@ pub struct Permitted {
     pub until: Option<Timestamp>,
 }
 
+/// Whether nothing is to be changed by us, whatever HyperShift may do.
+#[must_use]
+pub fn is_observed(cluster: &Cluster, settings: &DaemonSettings) -> bool {
+    settings.mode == Mode::Observe || cluster.mode.as_deref() == Some("observe")
+}
+
 /// Permission for a HostedCluster. Deletion comes first, as in HyperShift; then the pause; then what we are set to.
 #[must_use]
 pub fn permission(cluster: &Cluster, settings: &DaemonSettings, now: Timestamp) -> Permitted {
@@ -27,7 +33,7 @@ pub fn permission(cluster: &Cluster, settings: &DaemonSettings, now: Timestamp) 
         Permission::Not(Reason::Deleting)
     } else if paused {
         Permission::Not(Reason::Paused)
-    } else if settings.mode == Mode::Observe || cluster.mode.as_deref() == Some("observe") {
+    } else if is_observed(cluster, settings) {
         Permission::Not(Reason::Observing)
     } else {
         Permission::Write

@@ -79,6 +79,15 @@ impl Verification {
         [self.not_after, self.vault.expires].into_iter().flatten().min()
     }
 
+    /// What is wrong, if that is known.
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        match &self.standing {
+            Standing::Failed { message } => Some(message),
+            _ => None,
+        }
+    }
+
     /// What is known now, over what was known before: the outcome of a check counts for its version until there is another,
     /// and one that has passed speaks for its successor until that has been looked at.
     #[must_use]

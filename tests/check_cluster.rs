@@ -303,13 +303,15 @@ fn an_account_without_roles_may_nothing() {
         found.checks.values().filter(|found| *found == "error AccessDenied").count()
     };
     let restart = ["--rotation", "restart", "--credential-check", "content"];
-    // Policies are two, and looked at where nobody wires Deployments.
-    let all = ACCESSES.len() - 2;
+    // Policies are two, and so is what the webhook's certificates need: of use only where nobody wires Deployments.
+    let all = ACCESSES.len() - 4;
     assert_eq!(denied(&[&["--azure-cluster-identity", "apply"], &restart[..]].concat()), all);
     assert_eq!(denied(&["--azure-cluster-identity", "apply"]), all - 1);
     assert_eq!(denied(&[]), all - 2);
     assert_eq!(denied(&["--pod-patch", "none"]), all - 3);
     assert_eq!(denied(&["--pod-patch", "policy"]), all - 3 + 2);
+    assert_eq!(denied(&["--pod-patch", "webhook"]), all - 3 + 2);
+    assert_eq!(denied(&["--pod-patch", "webhook", "--webhook-certificates", "files"]), all - 3);
     assert_eq!(denied(&["--mode", "observe"]), all - 4);
 }
 

@@ -20,7 +20,7 @@ use hcp_identity::{
     cluster::{access::Role, rbac},
     settings::{
         SettingsFile,
-        daemon::{AzureClusterIdentityWriting, DaemonSettings, Mode, PodPatch, Rotation},
+        daemon::{AzureClusterIdentityWriting, Certificates, DaemonSettings, Mode, PodPatch, Rotation},
     },
 };
 use serde_json::{Value, json};
@@ -45,6 +45,7 @@ fn overlays() -> Vec<PathBuf> {
     assert!(overlays.len() >= 3);
     overlays.push(documented_overlay());
     overlays.push(restarting_overlay());
+    overlays.push(self_signed_overlay());
     overlays
 }
 
@@ -73,13 +74,23 @@ fn relative_to(folder: &Path) -> String {
 
 /// The shipped overlays restart nothing: this one does, with the component for it.
 fn restarting_overlay() -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("restarting-overlay");
+    overlay("restarting-overlay", &["restart-pods"], "credentialCheck: content\nrotation: restart\n")
+}
+
+/// The webhook, with certificates of its own.
+fn self_signed_overlay() -> PathBuf {
+    overlay("self-signed-overlay", &["webhook", "webhook-self-signed"], "podPatch: webhook\n")
+}
+
+/// The base, with components and settings for them.
+fn overlay(name: &str, components: &[&str], settings: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&folder).expect("a folder");
     let relative = relative_to(&folder);
-    let settings = "keyVaultUserClientID: 2f6e0f2a-7c33-4b0a-9c27-0d3b1e5a4c11\nmode: observe\ncredentialCheck: content\nrotation: restart\n";
+    let settings = format!("keyVaultUserClientID: 2f6e0f2a-7c33-4b0a-9c27-0d3b1e5a4c11\nmode: observe\n{settings}");
     let kustomization = json!({
         "resources": [format!("{relative}/base")],
-        "components": [format!("{relative}/components/restart-pods")],
+        "components": components.iter().map(|name| format!("{relative}/components/{name}")).collect::<Vec<_>>(),
         "patches": [{"path": "settings.yaml"}],
     });
     let map = json!({
@@ -111,12 +122,15 @@ fn settings(objects: &[Value]) -> DaemonSettings {
 /// What the settings need, and no more.
 fn needed(settings: &DaemonSettings) -> BTreeSet<String> {
     let enforces = settings.mode == Mode::Enforce;
+    let signs_itself = settings.serves_webhook() && settings.webhook.certificates == Certificates::Own;
     let needs = [
         (Role::Observe, true),
         (Role::Leader, true),
         (Role::Enforce, enforces),
         (Role::PatchWorkloads, enforces && settings.pod_patch == PodPatch::Workload),
         (Role::Policies, settings.pod_patch == PodPatch::Policy),
+        (Role::WebhookAuthority, signs_itself),
+        (Role::WebhookRegistration, signs_itself),
         (Role::RestartPods, settings.credentials.rotation == Rotation::Restart),
         (Role::Capz, settings.azure_cluster_identity == AzureClusterIdentityWriting::Apply),
     ];

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 pub use self::review::Refusal;
 use self::{patch::patch, review::Request};
 use crate::{
-    component::Id,
+    component::{COMPONENTS, Id},
     condition::Reason,
     finding::Problem,
     plan::{Addition, Plan, Template, Wired},
@@ -105,6 +105,9 @@ fn decide(request: &Request, control_planes: &dyn ControlPlanes) -> (Outcome, Ve
     }
     let (plan, held) = match control_planes.control_plane(&request.namespace) {
         ControlPlane::Unknown => return (Outcome::NotOurs, Vec::new(), words),
+        ControlPlane::LeftAlone { .. } if !is_of_the_table(&request.object) => {
+            return (Outcome::NotOurs, Vec::new(), words);
+        }
         ControlPlane::LeftAlone { reason, message } => {
             words.say("left-alone", &reason.to_string(), &format!("{reason}: {message}"));
             return (Outcome::Held, Vec::new(), words);
@@ -130,6 +133,12 @@ fn decide(request: &Request, control_planes: &dyn ControlPlanes) -> (Outcome, Ve
             (Outcome::Conflict, Vec::new(), words)
         }
     }
+}
+
+/// Whether it has the label of a row, as HyperShift has it: without a plan nobody knows better.
+fn is_of_the_table(pod: &Value) -> bool {
+    let app = Template::new(pod).app();
+    COMPONENTS.iter().flat_map(|row| row.pods).any(|pod| Some(pod.app) == app)
 }
 
 fn answer(request: &Request, additions: &[Addition], words: &Words) -> Value {

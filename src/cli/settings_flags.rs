@@ -1,6 +1,6 @@
 //! Every setting as a flag and as a variable: a layer over the settings file.
 
-use std::{collections::BTreeMap, error::Error, str::FromStr};
+use std::{collections::BTreeMap, error::Error, path::PathBuf, str::FromStr};
 
 use anyhow::{Result, anyhow};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -9,7 +9,10 @@ use strum::VariantNames;
 use super::environment::KEY_VAULT_USER;
 use crate::settings::{
     ClassSettings, SettingsFile,
-    daemon::{AzureClusterIdentityWriting, CredentialCheck, ListenFile, Mode, PodPatch, Rotation, SelectionFile},
+    daemon::{
+        AzureClusterIdentityWriting, Certificates, CredentialCheck, ListenFile, Mode, PodPatch, PolicyFallback,
+        Rotation, SelectionFile, WebhookFile,
+    },
 };
 
 #[derive(Clone, Debug, clap::Args)]
@@ -23,10 +26,23 @@ pub(super) struct SettingsFlags {
     #[arg(long, value_name = "MODE", value_parser = choice::<Mode>(), env = "HCP_IDENTITY_MODE")]
     mode: Option<Mode>,
 
-    /// How pods come to their wiring: workload (on the Deployments), policy (as they are created, by admission policies) or
-    /// none (HyperShift wires its own).
+    /// How pods come to their wiring: workload (on the Deployments), webhook or policy (as they are created, by our webhook or
+    /// by admission policies) or none (HyperShift wires its own).
     #[arg(long, value_name = "HOW", value_parser = choice::<PodPatch>(), env = "HCP_IDENTITY_POD_PATCH")]
     pod_patch: Option<PodPatch>,
+
+    /// What wires pods where podPatch is policy and the API server does not serve the policies: none or webhook
+    /// (policyFallback).
+    #[arg(long, value_name = "HOW", value_parser = choice::<PolicyFallback>(), env = "HCP_IDENTITY_POLICY_FALLBACK")]
+    policy_fallback: Option<PolicyFallback>,
+
+    /// Who makes the webhook's certificate: self, cert-manager or files (webhook.certificates).
+    #[arg(long, value_name = "WHO", value_parser = choice::<Certificates>(), env = "HCP_IDENTITY_WEBHOOK_CERTIFICATES")]
+    webhook_certificates: Option<Certificates>,
+
+    /// Where tls.crt and tls.key are, unless they are made by hcp-identity itself (webhook.certificateFolder).
+    #[arg(long, value_name = "FOLDER", env = "HCP_IDENTITY_WEBHOOK_CERTIFICATE_FOLDER")]
+    webhook_certificate_folder: Option<PathBuf>,
 
     /// Whether the AzureClusterIdentity of each HostedCluster is written: none or apply.
     #[arg(long, value_name = "HOW", value_parser = choice::<AzureClusterIdentityWriting>(), env = "HCP_IDENTITY_AZURE_CLUSTER_IDENTITY")]
@@ -84,6 +100,10 @@ pub(super) struct SettingsFlags {
     #[arg(long, value_name = "ADDRESS", env = "HCP_IDENTITY_LISTEN_HEALTH")]
     listen_health: Option<String>,
 
+    /// Address of the webhook (listen.webhook) [default: :9443].
+    #[arg(long, value_name = "ADDRESS", env = "HCP_IDENTITY_LISTEN_WEBHOOK")]
+    listen_webhook: Option<String>,
+
     /// error, warn, info, debug, trace, or a filter of tracing (logLevel) [default: info].
     #[arg(long, value_name = "LEVEL", env = "HCP_IDENTITY_LOG_LEVEL")]
     log_level: Option<String>,
@@ -119,6 +139,11 @@ impl SettingsFlags {
             key_vault_user_client_id: this.key_vault_user_client_id.filter(|id| !id.is_empty()),
             mode: this.mode,
             pod_patch: this.pod_patch,
+            policy_fallback: this.policy_fallback,
+            webhook: WebhookFile {
+                certificates: this.webhook_certificates,
+                certificate_folder: this.webhook_certificate_folder,
+            },
             azure_cluster_identity: this.azure_cluster_identity,
             credential_check: this.credential_check,
             check_interval: this.check_interval,
@@ -133,7 +158,11 @@ impl SettingsFlags {
                 label_selector: this.label_selector,
                 scope: this.scope,
             },
-            listen: ListenFile { metrics: this.listen_metrics, health: this.listen_health },
+            listen: ListenFile {
+                metrics: this.listen_metrics,
+                health: this.listen_health,
+                webhook: this.listen_webhook,
+            },
             log_level: this.log_level,
         })
     }

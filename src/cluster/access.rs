@@ -41,8 +41,20 @@ pub enum Role {
     RestartPods,
     /// `podPatch: policy`.
     Policies,
+    /// `podPatch: webhook` with certificates of our own: their authority, in the daemon's own namespace.
+    WebhookAuthority,
+    /// The same: what tells API servers of it.
+    WebhookRegistration,
     /// In the daemon's own namespace.
     Leader,
+}
+
+impl Role {
+    /// Whether it is one of the daemon's own namespace, and not of the cluster.
+    #[must_use]
+    pub fn is_of_own_namespace(self) -> bool {
+        matches!(self, Self::Leader | Self::WebhookAuthority)
+    }
 }
 
 const WATCHED: &[Verb] = &[Verb::List, Verb::Watch];
@@ -89,6 +101,11 @@ accesses! {
     /// Whether the policies that wire pods are there, and are what we make: each by its name.
     POLICIES = "admissionregistration.k8s.io", "mutatingadmissionpolicies", &[Verb::Get], Policies;
     POLICY_BINDINGS = "admissionregistration.k8s.io", "mutatingadmissionpolicybindings", &[Verb::Get], Policies;
+    /// The one Secret that is ours: the authority of the webhook's certificates, by its name.
+    AUTHORITY = "", "secrets", &[Verb::Get, Verb::Create, Verb::Update], WebhookAuthority;
+    /// What the API server trusts the webhook by: each by its name, and nothing of it but that.
+    REGISTRATIONS = "admissionregistration.k8s.io", "mutatingwebhookconfigurations", &[Verb::Get, Verb::Patch],
+        WebhookRegistration;
     /// Which of several replicas writes.
     LEASE = "coordination.k8s.io", "leases", &[Verb::Get, Verb::Create, Verb::Update], Leader;
 }
@@ -97,11 +114,12 @@ accesses! {
 mod tests {
     use super::*;
 
-    /// The promise of the README, in the table that everything is made of.
+    /// The promise of the README, in the table that everything is made of: no Secret but the one that is ours.
     #[test]
     fn nothing_secret_is_read_and_hosted_clusters_are_not_written() {
         for access in ACCESSES {
-            assert!(!["secrets", "configmaps"].contains(&access.resource), "{access:?}");
+            let is_secret = ["secrets", "configmaps"].contains(&access.resource);
+            assert!(!is_secret || *access == &AUTHORITY, "{access:?}");
             let reads = access.verbs.iter().all(|verb| [Verb::Get, Verb::List, Verb::Watch].contains(verb));
             assert!(reads || access.resource != "hostedclusters");
             assert!(access.resource != "*" && access.group != "*");

@@ -18,11 +18,11 @@ use crate::{
     freshness::{self, Limits},
     observed::Cluster,
     pause::permission,
-    plan::Identity,
+    plan::{Identities, Identity},
     rotation::{self, Eviction, Turn},
     settings::daemon::{CredentialCheck, Rotation},
     status::{self, Credentials, Outcome},
-    verification::{Trouble, Verification, Wanted},
+    verification::{Known, Trouble, Verification, Wanted},
 };
 
 /// Between two evictions of one control plane: by then the watches have shown the first, and what comes of it.
@@ -59,19 +59,25 @@ pub(super) fn known(
         return Default::default();
     };
     let known = shared.known();
-    let mut all = Vec::new();
-    let mut verified = BTreeMap::new();
-    for identity in &identities.named {
-        let wanted = Wanted::new(identities, identity);
-        let before = status.and_then(|status| status::remembered(status, identity));
-        if let Some(verification) = Verification::over(known.credentials.get(&wanted).map(Arc::as_ref), before) {
-            verified.insert(identity.component, verification);
-        }
-        all.push(wanted);
-    }
+    let verified = verified(&known, identities, status);
+    let all: Vec<_> = identities.named.iter().map(|identity| Wanted::new(identities, identity)).collect();
     let trouble = all.first().and_then(|wanted| known.vaults.get(&wanted.vault)).cloned();
     shared.wants(key, all);
     (verified, trouble)
+}
+
+/// What has become known since the start, over what the status says.
+pub(super) fn verified(
+    known: &Known,
+    identities: &Identities,
+    status: Option<&ControlPlaneIdentityStatus>,
+) -> BTreeMap<Id, Verification> {
+    let of = |identity: &Identity| {
+        let now = known.credentials.get(&Wanted::new(identities, identity)).map(Arc::as_ref);
+        let before = status.and_then(|status| status::remembered(status, identity));
+        Some((identity.component, Verification::over(now, before)?))
+    };
+    identities.named.iter().filter_map(of).collect()
 }
 
 /// What is to be told of the credentials.

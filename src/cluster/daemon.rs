@@ -18,6 +18,7 @@ use super::{
         Access, CAPZ_IDENTITIES, CLASSES, CSI_DRIVERS, DEPLOYMENTS, FAILED_MOUNTS, HOSTED_CLUSTERS, NAMESPACES,
         POD_STATUSES, PODS, STATUSES,
     },
+    admission::Decisions,
     apply::Writer,
     client::Heard,
     lease::{Candidate, Fence, Standing, retry_period},
@@ -53,6 +54,7 @@ pub struct Shared {
     settings: channel::Receiver<Arc<Applied>>,
     known: channel::Receiver<Arc<Known>>,
     wants: Wants,
+    pub(super) decisions: Decisions,
     interest: channel::Sender<Arc<Interest>>,
     listed: Mutex<BTreeSet<&'static str>>,
     /// What the API server last said of a kind that cannot be listed.
@@ -78,6 +80,7 @@ impl Shared {
             settings,
             known,
             wants: Wants::default(),
+            decisions: Decisions::default(),
             interest: channel::Sender::new(Arc::new(interest)),
             listed: Mutex::default(),
             refused: Mutex::default(),
@@ -133,7 +136,9 @@ impl Shared {
         self.interest.subscribe()
     }
 
+    /// Told after it is in the store.
     pub(super) fn news(&self, keys: Vec<ClusterKey>) {
+        self.decisions.forget(&keys);
         self.queue.add_all(keys);
     }
 
@@ -203,7 +208,7 @@ impl Shared {
         missing.chain(deaf).collect()
     }
 
-    fn all_listed(&self) -> bool {
+    pub(super) fn all_listed(&self) -> bool {
         let listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
         self.kinds().iter().all(|access| listed.contains(access.resource))
     }

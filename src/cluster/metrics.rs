@@ -13,8 +13,12 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use crate::admission::Outcome;
+
 /// Upper bounds of the histogram of passes, in seconds.
 const BOUNDS: [f64; 8] = [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0];
+/// And of that of reviews, which the API server waits 2 s for.
+const REVIEW_BOUNDS: [f64; 8] = [0.0001, 0.00025, 0.0005, 0.001, 0.005, 0.025, 0.25, 2.0];
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -25,6 +29,8 @@ pub struct Metrics {
     requests: Family<Labels, Counter>,
     writes: Family<Labels, Counter>,
     passes: Histogram,
+    reviews: Family<Labels, Counter>,
+    review_durations: Histogram,
     leading: Gauge,
     settings_valid: Gauge,
     settings_loads: Counter,
@@ -50,6 +56,8 @@ impl Default for Metrics {
             requests: Family::default(),
             writes: Family::default(),
             passes: Histogram::new(BOUNDS),
+            reviews: Family::default(),
+            review_durations: Histogram::new(REVIEW_BOUNDS),
             leading: Gauge::default(),
             settings_valid: Gauge::default(),
             settings_loads: Counter::default(),
@@ -72,6 +80,10 @@ impl Default for Metrics {
         registry.register("kubernetes_writes", "Writes by verb, kind and outcome", this.writes.clone());
         let passes = "Duration of a pass over one HostedCluster";
         registry.register("reconcile_duration_seconds", passes, this.passes.clone());
+        let reviews = "Pods that the webhook was asked about, by what became of them";
+        registry.register("admission_requests", reviews, this.reviews.clone());
+        let review_durations = "Duration of an answer of the webhook, from the head of the request on";
+        registry.register("admission_duration_seconds", review_durations, this.review_durations.clone());
         Self { registry, ..this }
     }
 }
@@ -96,6 +108,11 @@ impl Metrics {
 
     pub(super) fn pass(&self, took: Duration) {
         self.passes.observe(took.as_secs_f64());
+    }
+
+    pub fn admission(&self, outcome: Outcome, took: Duration) {
+        self.reviews.get_or_create(&vec![("outcome", outcome.to_string())]).inc();
+        self.review_durations.observe(took.as_secs_f64());
     }
 
     pub(super) fn leads(&self, leads: bool) {

@@ -1,7 +1,9 @@
 //! The only Kubernetes client: watches, writes, the Lease, and what is served to probes and Prometheus.
 
 pub mod access;
+mod admission;
 pub mod apply;
+pub mod certificates;
 pub mod client;
 mod credentials;
 pub mod daemon;

@@ -38,6 +38,10 @@ pub async fn follow_policies(shared: Arc<Shared>, client: Client) {
         };
         match looked {
             Ok(trouble) => {
+                let falls_back = |trouble: &PolicyTrouble| {
+                    trouble.reason == Reason::PoliciesUnsupported && applied.borrow().settings.serves_webhook()
+                };
+                let trouble = trouble.filter(|trouble| !falls_back(trouble));
                 let news = shared.store().put_policies(trouble);
                 shared.news(news);
             }

@@ -5,7 +5,10 @@ use std::io;
 use serde_json::{Value, json};
 use strum::IntoEnumIterator as _;
 
-use super::access::{ACCESSES, Access, LEASE, POLICIES, POLICY_BINDINGS, Role, Verb};
+use super::{
+    access::{ACCESSES, AUTHORITY, Access, LEASE, POLICIES, POLICY_BINDINGS, REGISTRATIONS, Role, Verb},
+    certificates,
+};
 use crate::{
     manifest::{Format, Writer},
     policies,
@@ -46,6 +49,7 @@ pub(super) fn path(role: Role) -> String {
         Role::Enforce | Role::PatchWorkloads | Role::Capz | Role::RestartPods | Role::Policies => {
             format!("components/{role}/rbac.yaml")
         }
+        Role::WebhookAuthority | Role::WebhookRegistration => format!("components/webhook-self-signed/{role}.yaml"),
     }
 }
 
@@ -64,6 +68,8 @@ pub(super) fn names(access: &Access) -> Vec<String> {
     match access {
         lease if lease == &LEASE => vec![NAME.to_owned()],
         policies if [&POLICIES, &POLICY_BINDINGS].contains(&policies) => policies::names(),
+        secret if secret == &AUTHORITY => vec![certificates::SECRET.to_owned()],
+        of_webhooks if of_webhooks == &REGISTRATIONS => certificates::REGISTRATIONS.map(ToOwned::to_owned).to_vec(),
         _ => Vec::new(),
     }
 }
@@ -99,7 +105,7 @@ fn binding(role: Role) -> Value {
 }
 
 fn kind(role: Role) -> &'static str {
-    if role == Role::Leader { "Role" } else { "ClusterRole" }
+    if role.is_of_own_namespace() { "Role" } else { "ClusterRole" }
 }
 
 fn name(role: Role) -> String {
@@ -108,7 +114,7 @@ fn name(role: Role) -> String {
 
 fn metadata(role: Role) -> Value {
     let mut metadata = json!({"name": name(role)});
-    if role == Role::Leader {
+    if role.is_of_own_namespace() {
         metadata["namespace"] = json!(NAME);
     }
     metadata["labels"] = json!({"app.kubernetes.io/name": NAME});

@@ -188,8 +188,13 @@ pub(super) fn decide(seen: &Seen, memory: &mut Memory, uptime: Duration) -> (Out
     }
 }
 
-fn plan(seen: &Seen) -> Result<Plan, (Reason, String)> {
-    let Seen { cluster, observed, neighbours, applied, key, .. } = seen;
+/// What a HostedCluster asks for, whatever there is of it on the cluster.
+pub(super) fn planned(
+    key: &ClusterKey,
+    cluster: &Cluster,
+    neighbours: &[ClusterKey],
+    applied: &Applied,
+) -> Result<Plan, (Reason, String)> {
     if cluster.mode.as_deref() == Some("off") {
         return Err((Reason::Off, "the annotation hcpidentity.dev/mode is off".to_owned()));
     }
@@ -209,6 +214,12 @@ fn plan(seen: &Seen) -> Result<Plan, (Reason, String)> {
                        HCP_IDENTITY_KEY_VAULT_USER_CLIENT_ID, to the client id of the identity of the Secrets Store CSI driver";
         return Err((Reason::NoKeyVaultUser, message.to_owned()));
     };
+    Ok(Plan::new(identities.clone(), Arc::clone(settings)))
+}
+
+fn plan(seen: &Seen) -> Result<Plan, (Reason, String)> {
+    let Seen { cluster, observed, neighbours, applied, key, .. } = seen;
+    let plan = planned(key, cluster, neighbours, applied)?;
     if !observed.driver_installed {
         let message = "the CRD SecretProviderClass (secrets-store.csi.x-k8s.io) is not installed; install the Secrets Store CSI \
                        driver and its Azure provider, hcp-identity goes on by itself then";
@@ -219,7 +230,7 @@ fn plan(seen: &Seen) -> Result<Plan, (Reason, String)> {
             format!("the control plane namespace {} is not there; HyperShift makes it", key.control_plane_namespace());
         return Err((Reason::NamespaceMissing, message));
     }
-    Ok(Plan::new(identities.clone(), Arc::clone(settings)))
+    Ok(plan)
 }
 
 /// A change that failed, and how.

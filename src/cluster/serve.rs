@@ -21,8 +21,14 @@ pub async fn bind(what: &str, address: SocketAddr) -> Result<TcpListener, String
 }
 
 /// `/livez`: the process answers. `/readyz`: the first lists are in, and every watch has been heard from.
-pub async fn health(listener: TcpListener, shared: Arc<Shared>) {
-    let router = Router::new().route("/livez", get(async || "ok\n")).route("/readyz", get(ready)).with_state(shared);
+/// `also` may say why not, beside that.
+pub async fn health(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    also: impl Fn() -> Option<&'static str> + Clone + Send + Sync + 'static,
+) {
+    let ready = move || async move { ready(&shared, also()) };
+    let router = Router::new().route("/livez", get(async || "ok\n")).route("/readyz", get(ready));
     serve(listener, router).await;
 }
 
@@ -37,8 +43,9 @@ async fn serve(listener: TcpListener, router: Router) {
     }
 }
 
-async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
-    let unready = shared.unready();
+fn ready(shared: &Shared, also: Option<&'static str>) -> (StatusCode, String) {
+    let mut unready = shared.unready();
+    unready.extend(also.map(str::to_owned));
     if unready.is_empty() {
         (StatusCode::OK, "ok\n".to_owned())
     } else {

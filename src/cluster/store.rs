@@ -354,6 +354,12 @@ impl Store {
         self.statuses.get(key)
     }
 
+    /// The provider classes of a control plane.
+    pub(super) fn classes(&self, namespace: &str) -> Result<BTreeMap<Id, Class>, Unreadable> {
+        let classes = self.planes.get(namespace).map(|plane| plane.classes.as_slice()).unwrap_or_default();
+        classes.iter().map(|(id, class)| Ok((*id, class.open()?))).collect()
+    }
+
     /// Everything of a control plane.
     pub(super) fn observe(&self, key: &ClusterKey) -> Result<Observed, Unreadable> {
         let namespace = key.control_plane_namespace();
@@ -366,9 +372,7 @@ impl Store {
             ..Observed::default()
         };
         let Some(plane) = self.planes.get(namespace.as_str()) else { return Ok(observed) };
-        for (id, class) in &plane.classes {
-            observed.classes.insert(*id, class.open()?);
-        }
+        observed.classes = self.classes(&namespace)?;
         observed.workloads = plane.workloads.iter().map(PackedWorkload::open).collect::<Result<_, _>>()?;
         observed.workloads.sort_by(|a, b| a.name.cmp(&b.name));
         observed.pods.clone_from(&plane.pods);

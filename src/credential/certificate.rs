@@ -10,14 +10,14 @@ use super::{
 };
 
 /// What is read of a certificate. All of it is public.
-pub(super) struct Certificate {
+pub(crate) struct Certificate {
     /// The whole of it, DER.
     pub(super) der: Vec<u8>,
     pub(super) subject: Vec<u8>,
     pub(super) issuer: Vec<u8>,
-    pub(super) common_name: Option<String>,
-    pub(super) not_before: Timestamp,
-    pub(super) not_after: Timestamp,
+    pub(crate) common_name: Option<String>,
+    pub(crate) not_before: Timestamp,
+    pub(crate) not_after: Timestamp,
     /// None where the key is no RSA key.
     pub(super) key: Option<RsaPublic>,
     /// SHA-1 of the certificate in capital hexadecimal digits, as Entra names it.
@@ -28,7 +28,7 @@ const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 const AUTHORITY_INFORMATION: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x01, 0x01];
 
 impl Certificate {
-    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let mut whole = Reader(der::only(bytes, SEQUENCE)?.value);
         let mut body = whole.enter(SEQUENCE)?;
         let version = match body.peek()? {

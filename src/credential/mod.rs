@@ -20,6 +20,8 @@ pub(crate) mod rsa;
 mod secret;
 mod sign_in;
 
+#[cfg(feature = "webhook")]
+pub(crate) use certificate::Certificate;
 pub use document::Field;
 pub use encoding::decode;
 pub use hcp_identity_api::hosted_cluster::ObjectEncoding;

@@ -160,7 +160,7 @@ impl Pass<'_> {
 }
 
 /// The class without those extra parameters that an operator would take away again, and their names.
-fn fitting(mut wanted: SecretProviderClass, there: &Class) -> (SecretProviderClass, Vec<String>) {
+pub(super) fn fitting(mut wanted: SecretProviderClass, there: &Class) -> (SecretProviderClass, Vec<String>) {
     let hypershifts = there.adopted || !there.made_by_us;
     let parameters = &mut wanted.spec.parameters;
     let extra: Vec<String> = parameters.keys().filter(|name| !PARAMETERS.contains(&name.as_str())).cloned().collect();
@@ -176,7 +176,7 @@ fn fitting(mut wanted: SecretProviderClass, there: &Class) -> (SecretProviderCla
 
 /// Which of the fields that matter are not as wanted: the provider and the parameters that we want, and parameters that
 /// are ours alone and no longer wanted. What others have added is theirs.
-fn differing(wanted: &SecretProviderClass, there: &Class) -> Vec<String> {
+pub(super) fn differing(wanted: &SecretProviderClass, there: &Class) -> Vec<String> {
     let mut fields = Vec::new();
     if *wanted.spec.provider != *there.provider {
         fields.push(PROVIDER.to_owned());

@@ -5,6 +5,7 @@
 //! them at once. Nothing is forced: what somebody else has written otherwise is reported with their name.
 
 mod classes;
+mod created;
 mod credentials;
 mod failed_mounts;
 mod workloads;
@@ -18,6 +19,7 @@ use std::{
     time::Duration,
 };
 
+pub use created::held;
 use hcp_identity_api::{azure_cluster_identity::AzureClusterIdentity, secret_provider_class::SecretProviderClass};
 use serde_json::Value;
 
@@ -292,7 +294,7 @@ impl<'p> Pass<'p> {
 
     /// Whether pods are wired as they are created: then they are what is wired or not.
     fn wires_at_creation(&self) -> bool {
-        self.now.pod_patch == PodPatch::Policy
+        matches!(self.now.pod_patch, PodPatch::Webhook | PodPatch::Policy)
     }
 
     fn misses_pods(&self, id: Id) -> bool {
@@ -339,7 +341,7 @@ impl<'p> Pass<'p> {
             self.say(id, Reason::WaitingForPod, message);
         } else if at_creation && !old.is_empty() {
             let message = format!(
-                "{} was created without the volume, as before the class or the policies were there; delete it, and its \
+                "{} was created without the volume, as before the class or what wires pods was there; delete it, and its \
                  successor has the volume",
                 names(&old)
             );

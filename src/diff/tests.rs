@@ -1,5 +1,7 @@
 //! One control plane as it should be, and what is done about each thing that is not.
 
+use std::sync::Arc;
+
 use hcp_identity_api::hosted_cluster::HostedCluster;
 use serde_json::{Value, json};
 
@@ -478,7 +480,7 @@ fn extra_parameters_go_only_onto_classes_that_are_ours_alone() {
     let extra = [("cloudName".to_owned(), "AzureUSGovernmentCloud".to_owned())];
     let with_extra = crate::settings::Settings { extra_parameters: extra.into(), ..(*settings()).clone() };
     let cluster = serde_json::from_value::<HostedCluster>(world.cluster.clone()).unwrap();
-    let plan = plan(&cluster, &std::sync::Arc::new(with_extra)).plan.unwrap();
+    let plan = plan(&cluster, &Arc::new(with_extra)).plan.unwrap();
     world.observed.classes.get_mut(&Id::File).unwrap().adopted = true;
     let difference = diff(&plan, &world.observed, world.now, &mut world.ledger);
     let classes = difference.changes.iter().filter(|change| change.key().kind == Kind::SecretProviderClass);
@@ -616,4 +618,46 @@ fn where_policies_wire_pods_no_template_is_written() {
     assert_eq!(world.component("network").reason, Reason::PoliciesUnsupported);
     world.now.pod_patch = PodPatch::None;
     assert_ne!(world.component("network").reason, Reason::PoliciesUnsupported, "nobody wants them");
+}
+
+#[test]
+fn a_pod_is_given_what_it_can_mount_and_nobody_knows_to_be_broken() {
+    let mut world = World::classes_and_workloads();
+    let held = |world: &World| held(&world.plan(), &world.observed.classes, &world.observed.verified);
+    assert_eq!(held(&world), BTreeMap::new());
+    world.observed.classes.remove(&Id::Kms);
+    world.observed.classes.get_mut(&Id::Disk).unwrap().deleting = true;
+    world.observed.classes.get_mut(&Id::File).unwrap().parameters.insert("tenantId".into(), "another".into());
+    for (id, standing) in [
+        (Id::Ingress, Standing::Failed { message: "it has ended".into() }),
+        (Id::Network, Standing::Unknown),
+        (Id::Registry, Standing::PassedBefore),
+    ] {
+        world.observed.verified.insert(id, Verification { standing, ..Verification::default() });
+    }
+    let held = held(&world);
+    let reasons: Vec<_> = held.iter().map(|(id, (reason, _))| (*id, *reason)).collect();
+    assert_eq!(
+        reasons,
+        [
+            (Id::Ingress, Reason::CredentialFailed),
+            (Id::Disk, Reason::Applying),
+            (Id::File, Reason::ForeignDrift),
+            (Id::Kms, Reason::Applying),
+        ]
+    );
+    assert_eq!(held[&Id::Ingress].1, "it has ended");
+    assert!(held[&Id::File].1.contains("differs from the HostedCluster in tenantId"), "{:?}", held[&Id::File]);
+}
+
+/// As long as a class that an operator has adopted lacks nothing but what that operator would take away, it can be mounted.
+#[test]
+fn extra_parameters_that_hypershift_takes_away_hold_nothing_up() {
+    let mut world = World::classes_and_workloads();
+    world.observed.classes.get_mut(&Id::Ingress).unwrap().adopted = true;
+    let mut settings = settings();
+    Arc::make_mut(&mut settings).extra_parameters.insert("cloudName".into(), "AzureUSGovernmentCloud".into());
+    let cluster = serde_json::from_value::<HostedCluster>(world.cluster.clone()).unwrap();
+    let held = held(&plan(&cluster, &settings).plan.unwrap(), &world.observed.classes, &BTreeMap::new());
+    assert!(!held.contains_key(&Id::Ingress) && held.contains_key(&Id::Kms), "{held:?}");
 }

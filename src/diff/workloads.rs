@@ -41,7 +41,7 @@ impl Pass<'_> {
         for workload in &observed.workloads {
             let about: Vec<Id> = ids.iter().copied().filter(|id| self.is_about(workload, *id)).collect();
             match self.now.pod_patch {
-                PodPatch::Policy => self.wired_at_creation(workload, &about),
+                PodPatch::Webhook | PodPatch::Policy => self.wired_at_creation(workload, &about),
                 PodPatch::Workload | PodPatch::None => self.workload(workload, &about, classes),
             }
         }

@@ -1,74 +1,35 @@
 //! What the daemon is told beyond a plan's settings: whether and how it writes, and which HostedClusters are its own.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use jiff::SignedDuration;
 use kube_core::{Selector, SelectorExt as _};
 use serde::Deserialize;
 
+pub use super::choices::{
+    AzureClusterIdentityWriting, Certificates, CredentialCheck, Mode, PodPatch, PolicyFallback, Rotation,
+};
 use super::{Settings, SettingsError, SettingsFile, selector};
 
-/// Whether anything but our own status, events and Lease is written.
-#[derive(Clone, Copy, Debug, Default, Deserialize, strum::EnumString, strum::VariantNames, Eq, PartialEq)]
-#[serde(rename_all = "lowercase")]
-#[strum(serialize_all = "lowercase")]
-pub enum Mode {
-    #[default]
-    Enforce,
-    Observe,
+/// How the webhook is served.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct WebhookSettings {
+    pub certificates: Certificates,
+    /// Where `tls.crt` and `tls.key` are, unless they are our own.
+    pub certificate_folder: PathBuf,
 }
 
-/// How pods come to their wiring.
-#[derive(Clone, Copy, Debug, Default, Deserialize, strum::EnumString, strum::VariantNames, Eq, PartialEq)]
-#[serde(rename_all = "lowercase")]
-#[strum(serialize_all = "lowercase")]
-pub enum PodPatch {
-    /// On the Deployments: where no operator of HyperShift's writes them.
-    #[default]
-    Workload,
-    /// As they are created, by MutatingAdmissionPolicies: see `policies`.
-    Policy,
-    /// Not by us.
-    None,
+impl Default for WebhookSettings {
+    fn default() -> Self {
+        Self { certificates: Certificates::Own, certificate_folder: "/etc/hcp-identity-webhook".into() }
+    }
 }
 
-/// Whether the AzureClusterIdentity of each HostedCluster is written.
-#[derive(Clone, Copy, Debug, Default, Deserialize, strum::EnumString, strum::VariantNames, Eq, PartialEq)]
-#[serde(rename_all = "lowercase")]
-#[strum(serialize_all = "lowercase")]
-pub enum AzureClusterIdentityWriting {
-    #[default]
-    None,
-    Apply,
-}
-
-/// How closely credentials are looked at in their vault.
-#[derive(
-    Clone, Copy, Debug, Default, Deserialize, strum::EnumString, strum::VariantNames, Eq, Ord, PartialEq, PartialOrd,
-)]
-#[serde(rename_all = "camelCase")]
-#[strum(serialize_all = "camelCase")]
-pub enum CredentialCheck {
-    #[default]
-    None,
-    /// What the vault says of its versions: whether there is one, and its dates.
-    Metadata,
-    /// What the consumer would make of it.
-    Content,
-    /// And whether Entra takes it.
-    SignIn,
-}
-
-/// What is done about pods that may hold an old credential for too long.
-#[derive(Clone, Copy, Debug, Default, Deserialize, strum::EnumString, strum::VariantNames, Eq, PartialEq)]
-#[serde(rename_all = "lowercase")]
-#[strum(serialize_all = "lowercase")]
-pub enum Rotation {
-    /// It is told.
-    #[default]
-    Observe,
-    /// They are evicted.
-    Restart,
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct WebhookFile {
+    pub certificates: Option<Certificates>,
+    pub certificate_folder: Option<PathBuf>,
 }
 
 /// What is to be known of credentials, and how long what goes by itself may take.
@@ -142,6 +103,7 @@ pub struct SelectionFile {
 pub struct ListenFile {
     pub metrics: Option<String>,
     pub health: Option<String>,
+    pub webhook: Option<String>,
 }
 
 /// The daemon's settings, checked.
@@ -151,6 +113,8 @@ pub struct DaemonSettings {
     pub wiring: Option<Arc<Settings>>,
     pub mode: Mode,
     pub pod_patch: PodPatch,
+    pub policy_fallback: PolicyFallback,
+    pub webhook: WebhookSettings,
     pub azure_cluster_identity: AzureClusterIdentityWriting,
     pub credentials: CredentialSettings,
     pub selection: Selection,
@@ -174,11 +138,13 @@ pub struct Selection {
 pub struct Listen {
     pub metrics: SocketAddr,
     pub health: SocketAddr,
+    pub webhook: SocketAddr,
 }
 
 impl Default for Listen {
     fn default() -> Self {
-        Self { metrics: ([0, 0, 0, 0], 8080).into(), health: ([0, 0, 0, 0], 8081).into() }
+        let at = |port: u16| SocketAddr::from(([0, 0, 0, 0], port));
+        Self { metrics: at(8080), health: at(8081), webhook: at(9443) }
     }
 }
 
@@ -203,6 +169,11 @@ impl SettingsFile {
             key_vault_user_client_id: self.key_vault_user_client_id.or(below.key_vault_user_client_id),
             mode: self.mode.or(below.mode),
             pod_patch: self.pod_patch.or(below.pod_patch),
+            policy_fallback: self.policy_fallback.or(below.policy_fallback),
+            webhook: WebhookFile {
+                certificates: self.webhook.certificates.or(below.webhook.certificates),
+                certificate_folder: self.webhook.certificate_folder.or(below.webhook.certificate_folder),
+            },
             azure_cluster_identity: self.azure_cluster_identity.or(below.azure_cluster_identity),
             credential_check: self.credential_check.or(below.credential_check),
             check_interval: self.check_interval.or(below.check_interval),
@@ -220,6 +191,7 @@ impl SettingsFile {
             listen: ListenFile {
                 metrics: self.listen.metrics.or(below.listen.metrics),
                 health: self.listen.health.or(below.listen.health),
+                webhook: self.listen.webhook.or(below.listen.webhook),
             },
             log_level: self.log_level.or(below.log_level),
         }
@@ -237,7 +209,8 @@ impl DaemonSettings {
         let default = Listen::default();
         let metrics = address("listen.metrics", file.listen.metrics.as_deref(), default.metrics);
         let health = address("listen.health", file.listen.health.as_deref(), default.health);
-        let listen = (keep(metrics), keep(health));
+        let webhook = address("listen.webhook", file.listen.webhook.as_deref(), default.webhook);
+        let listen = (keep(metrics), keep(health), keep(webhook));
         let labels = match file.selection.label_selector.as_deref() {
             None | Some("") => None,
             Some(text) => match selector::parse(text) {
@@ -256,6 +229,8 @@ impl DaemonSettings {
             scope: file.selection.scope.clone(),
         };
         let (mode, pod_patch) = (file.mode.unwrap_or_default(), file.pod_patch.unwrap_or_default());
+        let policy_fallback = file.policy_fallback.unwrap_or_default();
+        let webhook = WebhookSettings::from(file.webhook.clone());
         let azure_cluster_identity = file.azure_cluster_identity.unwrap_or_default();
         let log_level = file.log_level.clone().unwrap_or_else(|| "info".to_owned());
         let wiring = match Settings::new(user.as_deref(), file) {
@@ -266,17 +241,38 @@ impl DaemonSettings {
             }
         };
         match listen {
-            (Some(metrics), Some(health)) if errors.is_empty() => Ok(Self {
+            (Some(metrics), Some(health), Some(webhook_at)) if errors.is_empty() => Ok(Self {
                 wiring,
                 mode,
                 pod_patch,
+                policy_fallback,
+                webhook,
                 azure_cluster_identity,
                 credentials,
                 selection,
-                listen: Listen { metrics, health },
+                listen: Listen { metrics, health, webhook: webhook_at },
                 log_level,
             }),
             _ => Err(errors),
+        }
+    }
+}
+
+impl DaemonSettings {
+    /// Whether pods that are created are to be wired by our webhook.
+    #[must_use]
+    pub fn serves_webhook(&self) -> bool {
+        let falls_back = self.pod_patch == PodPatch::Policy && self.policy_fallback == PolicyFallback::Webhook;
+        self.pod_patch == PodPatch::Webhook || falls_back
+    }
+}
+
+impl From<WebhookFile> for WebhookSettings {
+    fn from(file: WebhookFile) -> Self {
+        let default = Self::default();
+        Self {
+            certificates: file.certificates.unwrap_or(default.certificates),
+            certificate_folder: file.certificate_folder.unwrap_or(default.certificate_folder),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a person decides, as data: read from a file, an environment and flags elsewhere, checked here.
 
+mod choices;
 pub mod daemon;
 mod selector;
 
@@ -44,6 +45,8 @@ pub struct SettingsFile {
     pub key_vault_user_client_id: Option<String>,
     pub mode: Option<daemon::Mode>,
     pub pod_patch: Option<daemon::PodPatch>,
+    pub policy_fallback: Option<daemon::PolicyFallback>,
+    pub webhook: daemon::WebhookFile,
     pub azure_cluster_identity: Option<daemon::AzureClusterIdentityWriting>,
     pub credential_check: Option<daemon::CredentialCheck>,
     pub check_interval: Option<String>,

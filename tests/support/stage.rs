@@ -290,7 +290,7 @@ fn grant(namespace: &str, roles: &[Role]) {
         json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "hcp-identity", "namespace": namespace}}),
     ];
     for role in roles {
-        let own = *role == Role::Leader;
+        let own = role.is_of_own_namespace();
         let (kind, binding) = if own { ("Role", "RoleBinding") } else { ("ClusterRole", "ClusterRoleBinding") };
         let name = format!("{namespace}-{role}");
         let rules: Vec<_> = ACCESSES

@@ -13,7 +13,7 @@ use crate::{
         access::{ACCESSES, Access, LEASE, Role, Verb},
         rbac,
     },
-    settings::daemon::{AzureClusterIdentityWriting, DaemonSettings, Mode, PodPatch, Rotation},
+    settings::daemon::{AzureClusterIdentityWriting, Certificates, DaemonSettings, Mode, PodPatch, Rotation},
 };
 
 pub(super) async fn checks(client: &Client, settings: &DaemonSettings, lease: Lease<'_>) -> Vec<Check> {
@@ -59,11 +59,14 @@ fn uses(settings: &DaemonSettings, role: Role) -> bool {
         Role::PatchWorkloads => settings.mode == Mode::Enforce && settings.pod_patch == PodPatch::Workload,
         Role::Capz => settings.azure_cluster_identity == AzureClusterIdentityWriting::Apply,
         Role::Policies => settings.pod_patch == PodPatch::Policy,
+        Role::WebhookAuthority | Role::WebhookRegistration => {
+            settings.serves_webhook() && settings.webhook.certificates == Certificates::Own
+        }
         Role::RestartPods => settings.credentials.rotation == Rotation::Restart,
     }
 }
 
-/// The Lease is one object, of policies one stands for all, and only a creation cannot be told by name.
+/// The Lease is one object, of others with names one stands for all, and only a creation cannot be told by name.
 fn attributes(access: &Access, verb: Verb, lease: Lease<'_>) -> ResourceAttributes {
     let (resource, subresource) = access.resource.split_once('/').unwrap_or((access.resource, ""));
     let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
@@ -73,7 +76,7 @@ fn attributes(access: &Access, verb: Verb, lease: Lease<'_>) -> ResourceAttribut
         resource: some(resource),
         subresource: some(subresource),
         verb: Some(verb.to_string()),
-        namespace: own.then(|| lease.namespace.to_owned()),
+        namespace: access.role.is_of_own_namespace().then(|| lease.namespace.to_owned()),
         name: if own { Some(lease.name.to_owned()) } else { rbac::names(access).into_iter().next() }
             .filter(|_| verb != Verb::Create),
         ..ResourceAttributes::default()

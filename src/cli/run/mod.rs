@@ -1,5 +1,7 @@
 //! `hcp-identity run`.
 
+mod webhook;
+
 use std::{path::PathBuf, sync::Arc};
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -9,6 +11,7 @@ use tracing_subscriber::{
     EnvFilter, filter::ParseError, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
 };
 
+use self::webhook::Webhook;
 use super::{
     CommandResult, Outcome,
     environment::{self, HYPERSHIFT_KEY_VAULT_USER},
@@ -97,6 +100,11 @@ async fn serve_until_stopped(args: &Args) -> CommandResult {
     metrics.settings_are_valid();
     let client = connect(&args.target.target(), Retries::OfTheCaller, &heard, &metrics).await?;
     let version = check_server(&client).await?;
+    // Taken at the start where it is wanted then: a port that is taken is said to whoever starts it.
+    let asked = match settings.serves_webhook() {
+        true => Some(webhook::bind(&settings).await.map_err(|why| anyhow!(why))?),
+        false => None,
+    };
     // Until here one line says what is wrong, to the person who starts it.
     let level = start_logging(&settings.log_level)?;
     tracing::debug!(version, "found the API server");
@@ -107,9 +115,14 @@ async fn serve_until_stopped(args: &Args) -> CommandResult {
     let identity = args.identity.clone().unwrap_or_else(|| format!("hcp-identity-{}", std::process::id()));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), identity, health = %listen.health, metrics = %listen.metrics, "starting");
 
+    let (_certificates, certificate) = channel::channel(None);
+    let webhook = Arc::new(Webhook::new(Arc::clone(&shared), certificate));
     let mut tasks = JoinSet::new();
     daemon::watch_all(&shared, &client, &mut tasks);
-    tasks.spawn(serve::health(health, Arc::clone(&shared)));
+    let unready = Arc::clone(&webhook);
+    tasks.spawn(serve::health(health, Arc::clone(&shared), move || unready.unready()));
+    let serving = Arc::clone(&webhook);
+    let serving = tokio::spawn(async move { serving.serve(asked).await });
     tasks.spawn(serve::metrics(scraped, Arc::clone(&shared)));
     tasks.spawn(daemon::follow_settings(Arc::clone(&shared)));
     tasks.spawn(daemon::follow_credentials(Arc::clone(&shared)));
@@ -149,6 +162,8 @@ async fn serve_until_stopped(args: &Args) -> CommandResult {
     // What is under way is finished; then another replica may go on at once.
     drop(stop_leading);
     lead.await?;
+    webhook.stop();
+    serving.await?;
     tracing::info!("stopped");
     ended.map(|()| Outcome::Done)
 }
