@@ -6,6 +6,8 @@ pub struct Cloud {
     pub name: &'static str,
     /// What the host of a vault ends with.
     pub vaults: Option<&'static str>,
+    /// What the host of a storage account's blobs ends with.
+    pub blobs: Option<&'static str>,
     pub resource_manager: Option<&'static str>,
     /// Where Entra answers, the usual host first; regional hosts stand in front of them.
     pub entra: &'static [&'static str],
@@ -17,6 +19,7 @@ pub static CLOUDS: [Cloud; 6] = [
     Cloud {
         name: PUBLIC,
         vaults: Some("vault.azure.net"),
+        blobs: Some("blob.core.windows.net"),
         resource_manager: Some("https://management.azure.com"),
         entra: &[
             "login.microsoftonline.com",
@@ -28,23 +31,32 @@ pub static CLOUDS: [Cloud; 6] = [
     Cloud {
         name: "AzureUSGovernmentCloud",
         vaults: Some("vault.usgovcloudapi.net"),
+        blobs: Some("blob.core.usgovcloudapi.net"),
         resource_manager: Some("https://management.usgovcloudapi.net"),
         entra: &["login.microsoftonline.us"],
     },
     Cloud {
         name: "AzureChinaCloud",
         vaults: Some("vault.azure.cn"),
+        blobs: Some("blob.core.chinacloudapi.cn"),
         resource_manager: Some("https://management.chinacloudapi.cn"),
         entra: &["login.chinacloudapi.cn", "login.partner.microsoftonline.cn"],
     },
     Cloud {
         name: "AzureGermanCloud",
         vaults: Some("vault.microsoftazure.de"),
+        blobs: Some("blob.core.cloudapi.de"),
         resource_manager: Some("https://management.microsoftazure.de"),
         entra: &["login.microsoftonline.de"],
     },
-    Cloud { name: "AzureStackCloud", vaults: None, resource_manager: None, entra: &[] },
-    Cloud { name: "AzureBleuCloud", vaults: None, resource_manager: None, entra: &["login.sovcloud-identity.fr"] },
+    Cloud { name: "AzureStackCloud", vaults: None, blobs: None, resource_manager: None, entra: &[] },
+    Cloud {
+        name: "AzureBleuCloud",
+        vaults: None,
+        blobs: None,
+        resource_manager: None,
+        entra: &["login.sovcloud-identity.fr"],
+    },
 ];
 
 const PUBLIC: &str = "AzurePublicCloud";

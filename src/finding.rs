@@ -74,6 +74,9 @@ pub enum Reason {
     MachineManagementDisabled,
     IdentityNotNamed,
     WorkloadLeftOut,
+    CredentialsRequestLeftOut,
+    // Requests of components of a cluster.
+    SharedSecretRef,
     // Wiring a pod.
     InvalidPodSpec,
     MissingContainer,

@@ -34,6 +34,7 @@ pub mod observed;
 pub mod pause;
 pub mod plan;
 pub mod policies;
+pub mod provision;
 pub mod render;
 pub mod rotation;
 pub mod settings;

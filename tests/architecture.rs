@@ -42,7 +42,7 @@ fn production_code(file: &Path) -> String {
 }
 
 /// Each module and what it may use of the others: arrows go one way.
-const ARROWS: [(&str, &[&str]); 34] = [
+const ARROWS: [(&str, &[&str]); 35] = [
     ("finding", &[]),
     ("clouds", &[]),
     ("names", &[]),
@@ -62,6 +62,7 @@ const ARROWS: [(&str, &[&str]); 34] = [
     ("policies", &["component", "plan", "settings"]),
     ("admission", &["component", "condition", "finding", "plan", "workload_identity"]),
     ("webhook", &["admission", "workload_identity"]),
+    ("provision", &["credential", "finding", "input", "manifest", "names"]),
     ("certificates", &["credential", "finding", "plan"]),
     ("condition", &[]),
     ("ledger", &[]),
@@ -117,6 +118,7 @@ const ARROWS: [(&str, &[&str]); 34] = [
             "input",
             "manifest",
             "policies",
+            "provision",
             "render",
             "settings",
             "status",
@@ -182,9 +184,9 @@ fn every_source_file_is_declared_by_a_mod() {
             let name =
                 if stem == "mod" { parent.file_name().expect("a name").to_string_lossy().into_owned() } else { stem };
             let declared = ["lib.rs", "main.rs", "mod.rs"].iter().any(|owner| {
-                read(&declared_in.join(owner))
-                    .lines()
-                    .any(|line| line.trim_start_matches("pub ").trim() == format!("mod {name};"))
+                read(&declared_in.join(owner)).lines().any(|line| {
+                    line.trim_start_matches("pub ").trim_start_matches("pub(crate) ").trim() == format!("mod {name};")
+                })
             });
             assert!(declared, "{} is declared by no mod", file.display());
         }
@@ -194,7 +196,7 @@ fn every_source_file_is_declared_by_a_mod() {
 #[test]
 fn every_case_of_testdata_is_run() {
     for case in files(&testdata(""), "yaml") {
-        if case.starts_with(testdata("cluster")) {
+        if case.starts_with(testdata("cluster")) || case.starts_with(testdata("azure")) {
             continue;
         }
         let name = case.file_name().expect("a name").to_string_lossy().into_owned();
@@ -264,6 +266,7 @@ fn every_flag_is_documented() {
         "check vault",
         "check cluster",
         "explain",
+        "azure create-key-pair",
         "completions",
     ] {
         let words = command.split(' ').chain(["--help"]);

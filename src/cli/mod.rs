@@ -1,6 +1,8 @@
 //! The command line: one file a subcommand. Reads files, environment and terminal so that nothing else has to.
 
 mod answer;
+#[cfg(feature = "provision")]
+mod azure;
 mod check;
 #[cfg(feature = "cluster")]
 mod cluster_command;
@@ -11,6 +13,8 @@ mod diff;
 mod environment;
 mod explain;
 mod input;
+#[cfg(feature = "provision")]
+mod output;
 #[cfg(feature = "cluster")]
 mod release;
 mod render;
@@ -53,6 +57,8 @@ enum Command {
     Crds(crds::Args),
     Check(check::Args),
     Explain(explain::Args),
+    #[cfg(feature = "provision")]
+    Azure(azure::Args),
     Completions(completions::Args),
 }
 
@@ -87,6 +93,8 @@ pub fn main() -> ExitCode {
         Command::Crds(args) => crds::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),
+        #[cfg(feature = "provision")]
+        Command::Azure(args) => azure::run(&args),
         Command::Completions(args) => completions::run(&args),
     };
     match result {

@@ -6,7 +6,7 @@ use sha1::{Digest as _, Sha1};
 use super::{
     der::{self, BOOLEAN, GENERALIZED_TIME, INTEGER, NULL, OCTET_STRING, Reader, SEQUENCE, SET, UTC_TIME},
     endpoint,
-    private_key::RsaPublic,
+    private_key::{RSA, RsaPublic},
 };
 
 /// What is read of a certificate. All of it is public.
@@ -24,7 +24,6 @@ pub(crate) struct Certificate {
     pub(super) thumbprint: String,
 }
 
-const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 const AUTHORITY_INFORMATION: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x01, 0x01];
 
@@ -131,7 +130,8 @@ fn time(validity: &mut Reader) -> Option<Timestamp> {
     Some(civil.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
 
-fn public_key(mut info: Reader) -> Option<Option<RsaPublic>> {
+/// The key of a `SubjectPublicKeyInfo`, if it is an RSA key.
+pub(super) fn public_key(mut info: Reader) -> Option<Option<RsaPublic>> {
     let (kind, parameters) = info.algorithm()?;
     let key = info.bit_string()?;
     if kind != RSA {

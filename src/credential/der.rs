@@ -144,6 +144,28 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// An element around these parts.
+pub(super) fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    let digits = length.to_be_bytes();
+    let digits = digits.split_at(digits.iter().take_while(|byte| **byte == 0).count()).1;
+    let mut element = Vec::with_capacity(length + 16);
+    match digits {
+        [] => element.extend([tag, 0]),
+        [short @ 0..0x80] => element.extend([tag, *short]),
+        // A length has no more bytes than fit into the seven bits.
+        _ => element.extend([tag, 0x80 | digits.len() as u8].iter().chain(digits)),
+    }
+    parts.iter().for_each(|part| element.extend_from_slice(part));
+    element
+}
+
+/// A positive integer of this magnitude, which has no leading zeros.
+pub(super) fn unsigned(magnitude: &[u8]) -> Vec<u8> {
+    let sign: &[u8] = if magnitude.first().is_none_or(|first| first & 0x80 != 0) { &[0] } else { &[] };
+    element(INTEGER, &[sign, magnitude])
+}
+
 /// Never more than a file of ours can hold.
 fn long_length(bytes: &[u8]) -> Option<usize> {
     let shortest = match bytes {

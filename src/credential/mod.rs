@@ -16,6 +16,7 @@ mod pem;
 mod pkcs12;
 mod private_key;
 mod problem;
+pub(crate) mod rsa;
 mod secret;
 mod sign_in;
 

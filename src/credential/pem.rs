@@ -1,6 +1,8 @@
 //! PEM as Go's `encoding/pem` finds it: the last BEGIN before the first END that fits it, anything between blocks.
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use memchr::memmem;
+use zeroize::Zeroizing;
 
 use super::{Secret, encoding};
 
@@ -43,6 +45,22 @@ fn next(mut rest: &[u8]) -> Option<(Block, &[u8])> {
             Parsed::Nothing => return None,
         }
     }
+}
+
+/// The block as Go's `encoding/pem` writes it.
+pub(super) fn encode(label: &str, bytes: &[u8]) -> Secret {
+    let mut line = Zeroizing::new([0; 64]);
+    // Room for everything: a buffer that grows leaves a copy behind.
+    let mut text = Vec::with_capacity(2 * label.len() + bytes.len() * 3 / 2 + 64);
+    text.extend_from_slice(format!("-----BEGIN {label}-----\n").as_bytes());
+    for part in bytes.chunks(48) {
+        // 48 bytes are 64 letters.
+        let Ok(length) = BASE64_STANDARD.encode_slice(part, &mut *line) else { continue };
+        text.extend(line.iter().take(length));
+        text.push(b'\n');
+    }
+    text.extend_from_slice(format!("-----END {label}-----\n").as_bytes());
+    Secret::new(text)
 }
 
 enum Parsed<'a> {

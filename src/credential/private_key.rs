@@ -14,20 +14,20 @@ pub(super) enum PrivateKey {
 
 /// Enough to find the certificate of a key.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct RsaPublic {
+pub(crate) struct RsaPublic {
     /// Big-endian, without leading zeros.
-    pub(super) modulus: Vec<u8>,
-    pub(super) exponent: i64,
+    pub(crate) modulus: Vec<u8>,
+    pub(crate) exponent: i64,
 }
 
 impl RsaPublic {
-    pub(super) fn bits(&self) -> usize {
+    pub(crate) fn bits(&self) -> usize {
         let zeros = self.modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);
         (self.modulus.len() * 8).saturating_sub(zeros)
     }
 }
 
-const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+pub(super) const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
 const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
 
@@ -37,16 +37,21 @@ pub(super) fn read(bytes: &[u8]) -> Option<PrivateKey> {
 }
 
 fn pkcs8(bytes: &[u8]) -> Option<PrivateKey> {
-    let mut info = Reader(bytes).enter(SEQUENCE)?;
-    info.small_integer()?;
-    let (algorithm, _) = info.algorithm()?;
-    let key = info.value(OCTET_STRING)?;
+    let (algorithm, key) = inside_pkcs8(bytes)?;
     match algorithm {
         RSA => pkcs1(key).map(PrivateKey::Rsa),
         EC => Some(PrivateKey::Other("EC")),
         ED25519 => Some(PrivateKey::Other("Ed25519")),
         _ => None,
     }
+}
+
+/// Of which kind the key is, and the key itself: PKCS#1 where it is an RSA key.
+pub(super) fn inside_pkcs8(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut info = Reader(bytes).enter(SEQUENCE)?;
+    info.small_integer()?;
+    let (algorithm, _) = info.algorithm()?;
+    Some((algorithm, info.value(OCTET_STRING)?))
 }
 
 /// The key of a block `RSA PRIVATE KEY`.

@@ -1,0 +1,136 @@
+//! `hcp-identity azure create-key-pair`.
+
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, bail};
+use serde::Serialize;
+
+use crate::{
+    cli::{
+        CommandResult, Outcome,
+        answer::{OutputFormat, print},
+        output::{Change, Folder},
+        report,
+    },
+    finding::Severity,
+    provision::{Found, INSTALLER_COPY, KeyPair, PRIVATE, PUBLIC, Problem, RETIRED, Verified, verify},
+};
+
+/// Make the key pair that a cluster signs service account tokens with.
+///
+/// Writes serviceaccount-signer.private, serviceaccount-signer.public and tls/bound-service-account-signing-key.key, a copy
+/// of the private key for the installer. A pair that is there already stays as it is, once it is known to be one: what is
+/// missing is made from the private key, and what does not belong together is refused.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hcp-identity azure create-key-pair --output-dir keys
+  hcp-identity azure create-key-pair --output-dir keys --rotate
+  hcp-identity azure create-key-pair -o json | jq -r .keyID   # the kid of the tokens")]
+pub(super) struct Args {
+    /// Folder for the files; it is made if it is missing.
+    #[arg(long, value_name = "DIR", default_value = ".", hide_default_value = true)]
+    output_dir: PathBuf,
+
+    /// Make another pair in the place of the one that is there, which is kept in the folder `retired`: tokens that it has
+    /// signed are good as long as its public key is published.
+    #[arg(long)]
+    rotate: bool,
+
+    /// Output format.
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Text)]
+    output: OutputFormat,
+}
+
+#[derive(Default, Serialize)]
+struct Answer {
+    #[serde(rename = "keyID", skip_serializing_if = "Option::is_none")]
+    key_id: Option<String>,
+    files: Vec<Written>,
+    problems: Vec<Problem>,
+}
+
+#[derive(Serialize)]
+struct Written {
+    path: PathBuf,
+    change: Change,
+}
+
+pub(super) fn run(args: &Args) -> CommandResult {
+    let answer = create(&args.output_dir, args.rotate)?;
+    for problem in answer.problems.iter().filter(|_| args.output == OutputFormat::Text) {
+        let style = report::style(Severity::Error);
+        let reason: &str = problem.reason.into();
+        report::note(&format!("{style}error{style:#}[{reason}] {}: {problem}", args.output_dir.display()));
+    }
+    print(&answer, args.output, text)?;
+    Ok(if answer.problems.is_empty() { Outcome::Done } else { Outcome::Findings })
+}
+
+fn create(path: &Path, rotate: bool) -> Result<Answer> {
+    let folder = Folder::take(path, &["tls"])?;
+    let (found, there) = look(&folder)?;
+    let mut files = Vec::new();
+    let (pair, outdated) = match verify(found) {
+        Ok(Some(Verified { pair, outdated })) if rotate && outdated.is_empty() => {
+            retire(&folder, &pair, &mut files)?;
+            (generate()?, vec![PRIVATE, PUBLIC, INSTALLER_COPY])
+        }
+        // A rotation that was not carried through is, and no other one begun.
+        Ok(Some(Verified { pair, outdated })) => (pair, outdated),
+        Ok(None) if rotate => bail!("{} has no key pair to rotate; leave --rotate out to make one", path.display()),
+        Ok(None) => (generate()?, Vec::new()),
+        Err(problems) => return Ok(Answer { problems, ..Answer::default() }),
+    };
+    let public = pair.public().pem();
+    // The private key first: whatever ends this run, the next one makes the rest from it.
+    for (name, there) in there {
+        let content = if name == PUBLIC { &public } else { pair.private().expose() };
+        let change = if !there || outdated.contains(&name) {
+            folder.write(name, content)?;
+            if there { Change::Replaced } else { Change::Created }
+        } else if name == PUBLIC {
+            Change::Kept
+        } else {
+            folder.restrict(name)?
+        };
+        files.push(Written { path: folder.path(name), change });
+    }
+    Ok(Answer { key_id: Some(pair.public().id()), files, problems: Vec::new() })
+}
+
+/// What a folder has of a pair, and which of its files are there.
+fn look(folder: &Folder) -> Result<(Found, [(&'static str, bool); 3])> {
+    let retired = folder.list(RETIRED, ".private")?;
+    let retired = retired.iter().filter_map(|name| folder.read(name).transpose()).collect::<Result<_>>()?;
+    let [private, public, installer_copy] = [folder.read(PRIVATE)?, folder.read(PUBLIC)?, folder.read(INSTALLER_COPY)?];
+    let there = [(PRIVATE, private.is_some()), (PUBLIC, public.is_some()), (INSTALLER_COPY, installer_copy.is_some())];
+    Ok((Found { private, public, installer_copy, retired }, there))
+}
+
+fn generate() -> Result<KeyPair> {
+    KeyPair::generate().context("cannot make a key: the system gives no random numbers")
+}
+
+fn retire(folder: &Folder, pair: &KeyPair, files: &mut Vec<Written>) -> Result<()> {
+    folder.make(RETIRED)?;
+    for (name, content) in pair.retired().into_iter().zip([pair.private().expose(), &pair.public().pem()]) {
+        folder.write(&name, content)?;
+        files.push(Written { path: folder.path(&name), change: Change::Created });
+    }
+    Ok(())
+}
+
+fn text(out: &mut dyn Write, answer: &Answer) -> io::Result<()> {
+    for Written { path, change } in &answer.files {
+        let change: &str = change.into();
+        writeln!(out, "{change}: {}", path.display())?;
+    }
+    match &answer.key_id {
+        Some(id) => writeln!(out, "key id: {id}"),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,25 @@
+//! `hcp-identity azure`: what `ccoctl azure` does, one file a subcommand.
+
+mod create_key_pair;
+
+use super::CommandResult;
+
+/// Prepare Azure for a cluster that signs its own tokens.
+///
+/// Flags, defaults and files are those of `ccoctl azure`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    CreateKeyPair(create_key_pair::Args),
+}
+
+pub(super) fn run(args: &Args) -> CommandResult {
+    match &args.what {
+        What::CreateKeyPair(args) => create_key_pair::run(args),
+    }
+}

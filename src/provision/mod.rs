@@ -1,0 +1,18 @@
+//! What a cluster that signs its own tokens needs in Azure: its keys, and what tells Entra of them.
+//!
+//! Pure but for the making of a key, which is the feature `provision`. Names, shapes and modes of files are those of
+//! `ccoctl azure` (openshift/cloud-credential-operator), because installers and people depend on them.
+
+mod credentials_request;
+mod file;
+mod issuer;
+mod key_pair;
+mod key_set;
+mod signing_key;
+
+pub use credentials_request::{CredentialsRequest, CredentialsRequests, Identity, TechPreview};
+pub use file::{File, Readers};
+pub use issuer::{Issuer, IssuerError, discovery, issuer_files};
+pub use key_pair::{Found, INSTALLER_COPY, KeyPair, PRIVATE, PUBLIC, Problem, RETIRED, Reason, Verified, verify};
+pub use key_set::{KeySet, KeySetError};
+pub use signing_key::{SigningKey, UnusableKey};

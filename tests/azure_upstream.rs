@@ -1,0 +1,118 @@
+//! What `src/provision` makes, read by those who have to: kube-apiserver's reader of keys, go-oidc as the verifier of tokens,
+//! Kubernetes' type of a Secret, through `hack/upstream/issuer`.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "these are parts of tests")]
+
+mod support;
+
+use std::process::{Command, Stdio};
+
+use hcp_identity::{
+    names::{ClientId, TenantId},
+    provision::{CredentialsRequests, Identity, Issuer, KeyPair, KeySet, TechPreview, issuer_files},
+};
+use serde_json::{Value, json};
+use support::{read, testdata};
+
+const TENANT: &str = "93b21e64-4824-439a-b893-46c9b2a51082";
+const CLIENT: &str = "11111111-2222-4333-8444-555555555555";
+
+fn pair(pair: &KeyPair, claimed: &str) -> Value {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    json!({"private": text(pair.private().expose()), "public": text(&pair.public().pem()), "claimed": claimed})
+}
+
+fn upstream(question: &Value) -> Value {
+    let mut program = Command::new("go")
+        .args(["run", "."])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/hack/upstream/issuer"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("this test runs `go`: install Go, of the version in hack/upstream/issuer/go.mod or later, and put it on the PATH");
+    serde_json::to_writer(program.stdin.take().unwrap(), question).unwrap();
+    let output = program.wait_with_output().unwrap();
+    assert!(output.status.success(), "`go run .` in hack/upstream/issuer failed: {}", output.status);
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn tokens_of_a_published_key_are_taken_and_no_others() {
+    let [old, new, stranger] = [(); 3].map(|()| KeyPair::generate().expect("randomness"));
+    let keys = KeySet::of(old.public()).with(new.public()).unwrap();
+    for url in ["https://a.blob.core.windows.net/Mine", "https://a.z6.web.core.windows.net/", "https://id.example"] {
+        let issuer = Issuer::new(url).unwrap();
+        let [discovery, key_set, ..] = issuer_files(&issuer, &TenantId::new(TENANT).unwrap(), &keys).unwrap();
+        let slash = url.strip_suffix('/').map_or_else(|| format!("{url}/"), str::to_owned);
+        let answer = upstream(&json!({
+            "issuer": url,
+            "discovery": discovery.text,
+            "keySet": key_set.text,
+            "pairs": [
+                pair(&old, ""),
+                pair(&new, ""),
+                pair(&stranger, ""),
+                pair(&new, &slash),
+                pair(&new, &url.to_uppercase()),
+            ],
+        }));
+        let told = |at: usize, field: &str| answer["pairs"][at][field].clone();
+        for (at, pair) in [&old, &new, &stranger].into_iter().enumerate() {
+            assert_eq!(told(at, "id"), pair.public().id(), "{url}");
+            assert_eq!(told(at, "bits"), 4096);
+        }
+        assert_eq!([told(0, "refused"), told(1, "refused")], ["", ""], "{url}");
+        for (at, why) in [(2, "failed to verify signature"), (3, "different provider"), (4, "different provider")] {
+            let refused = told(at, "refused");
+            assert!(refused.as_str().is_some_and(|words| words.contains(why)), "{url} {at}: {refused}");
+        }
+    }
+}
+
+#[test]
+fn secrets_are_secrets_to_a_strict_reader() {
+    let identity = Identity { client: ClientId::new(CLIENT).unwrap(), tenant: TenantId::new(TENANT).unwrap() };
+    let issuer = Issuer::new("https://id.example").unwrap();
+    let key = KeyPair::generate().expect("randomness");
+    let files = issuer_files(&issuer, &identity.tenant, &KeySet::of(key.public())).unwrap();
+    let mut secrets = vec![files[3].text.clone()];
+    for case in [
+        "a-self-managed-cluster/credentials-requests/0000_60_csi.yml",
+        "values-that-yaml-takes-for-something-else/credentials-requests/numbers.yaml",
+    ] {
+        let mut none = |finding| unreachable!("{finding}");
+        let mut requests = CredentialsRequests::new(TechPreview::Off, &mut none);
+        requests.read(&case.into(), read(&testdata("azure").join(case)).as_bytes()).unwrap();
+        for request in requests.finish() {
+            // What a reader of YAML would like to make of these is a boolean and a number.
+            secrets.push(request.secret(Some(&identity), "no", "1e3").unwrap().text);
+            secrets.push(request.secret(None, "off", "0755").unwrap().text);
+        }
+    }
+    let answer = upstream(&json!({
+        "issuer": "https://id.example",
+        "discovery": files[0].text,
+        "keySet": files[1].text,
+        "secrets": secrets,
+    }));
+    let read = |at: usize| &answer["secrets"][at];
+    assert_eq!(answer["secrets"].as_array().unwrap().len(), 7);
+    assert_eq!(read(0)["metadata"]["name"], "azure-credentials");
+    assert_eq!(read(0)["metadata"]["namespace"], "openshift-cloud-credential-operator");
+    assert_eq!(read(0)["stringData"], json!({"azure_tenant_id": TENANT}));
+    let string_data = |client: &str, tenant: &str, region: &str, subscription: &str, token: &str| {
+        json!({
+            "azure_client_id": client,
+            "azure_tenant_id": tenant,
+            "azure_region": region,
+            "azure_subscription_id": subscription,
+            "azure_federated_token_file": token,
+        })
+    };
+    const TOKEN: &str = "/var/run/secrets/openshift/serviceaccount/token";
+    assert_eq!(read(1)["stringData"], string_data(CLIENT, TENANT, "no", "1e3", TOKEN));
+    assert_eq!(read(2)["stringData"], string_data("", "", "off", "0755", TOKEN));
+    assert_eq!(read(3)["stringData"]["azure_federated_token_file"], "/var/run/secrets/tokens/azure");
+    assert_eq!([&read(5)["metadata"]["name"], &read(5)["metadata"]["namespace"]], ["1e3", "1234"]);
+    assert!((0..7).all(|at| read(at)["type"] == "Opaque" && read(at)["kind"] == "Secret"));
+}
