@@ -79,9 +79,11 @@ impl Provided {
         let host = service.host();
         let name = service.server_name().map_err(|error| unusable(error.to_string()))?;
         verify_server_name(&parsed, &name).map_err(|error| match certificate_error(&error) {
-            Some(CertificateError::NotValidForNameContext { presented, .. }) => {
-                Refused::OtherName { path: path.clone(), names: presented.iter().map(bare).collect(), host }
-            }
+            Some(CertificateError::NotValidForNameContext { presented, .. }) => Refused::OtherName {
+                path: path.clone(),
+                names: presented.iter().map(|name| bare(name)).collect(),
+                host,
+            },
             _ => unusable(error.to_string()),
         })?;
         if now >= read.not_after {
@@ -103,7 +105,7 @@ impl Provided {
 }
 
 /// What stands quoted in rustls' words for a name.
-fn bare(name: &String) -> String {
+fn bare(name: &str) -> String {
     name.split('"').nth(1).unwrap_or(name).to_owned()
 }
 
