@@ -62,7 +62,7 @@ const ARROWS: [(&str, &[&str]); 34] = [
     ("policies", &["component", "plan", "settings"]),
     ("admission", &["component", "condition", "finding", "plan"]),
     ("webhook", &["admission"]),
-    ("certificates", &["credential", "finding", "plan"]),
+    ("certificates", &["credential"]),
     ("condition", &[]),
     ("ledger", &[]),
     ("observed", &["component", "condition", "finding", "plan", "verification"]),
