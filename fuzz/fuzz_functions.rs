@@ -9,7 +9,7 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hcp_identity::{
-    admission::{ControlPlane, ControlPlanes, Held, Outcome, review},
+    admission::{ControlPlane, ControlPlanes, Held, Outcome, identities::Question, review},
     component::COMPONENTS,
     condition,
     finding::{Finding, Reason},
@@ -19,6 +19,7 @@ use hcp_identity::{
     render::{Options, Rendered, Renderer, Summary},
     settings::{PARAMETERS, Settings, SettingsFile},
     validate::Validator,
+    workload_identity::{self, Lookup, Paths, ServiceAccount},
 };
 use serde_json::Value;
 
@@ -35,6 +36,12 @@ const WORTH_WRITING: usize = 1 << 20;
 const NODE_BYTES: usize = 96;
 
 const KEY_VAULT_USER: &str = "2f6e0f2a-7c33-4b0a-9c27-0d3b1e5a4c11";
+
+static ACCOUNT: LazyLock<Lookup> =
+    LazyLock::new(|| Lookup::Found(ServiceAccount::new([("azure.workload.identity/client-id", "client")])));
+
+static IDENTITIES: LazyLock<workload_identity::Settings> =
+    LazyLock::new(|| workload_identity::Settings::new("tenant", "", "", Paths::V1_6).unwrap());
 
 static SETTINGS: LazyLock<Arc<Settings>> =
     LazyLock::new(|| Arc::new(Settings::new(Some(KEY_VAULT_USER), SettingsFile::default()).unwrap()));
@@ -75,8 +82,30 @@ pub fn render(data: &[u8]) {
     check_idempotence(data, &rendered.objects);
 }
 
-/// Answers the bytes as what the API server asks about a pod.
+/// Answers the bytes as what the API server asks about a pod, at both entries.
 pub fn admission(data: &[u8]) {
+    identities(data);
+    wiring(data);
+}
+
+/// A pod that asks for a workload identity is given one, or denied: nothing else of it changes.
+fn identities(data: &[u8]) {
+    let Ok(question) = Question::read(data) else { return };
+    let answer = |question: &Question| question.answer(&ACCOUNT, &IDENTITIES);
+    let (first, again) = (answer(&question), answer(&question));
+    assert_eq!((&first.body, first.outcome), (&again.body, again.outcome), "two answers differ");
+    let response = &first.body["response"];
+    assert_eq!(response["allowed"] == false, first.outcome == Outcome::Denied);
+    assert_eq!(response.get("patch").is_some(), first.outcome == Outcome::Identified);
+    let Some(patch) = response["patch"].as_str() else { return };
+    let Ok(mut question) = serde_json::from_slice::<Value>(data) else { return };
+    let patch: json_patch::Patch = serde_json::from_slice(&BASE64_STANDARD.decode(patch).unwrap()).unwrap();
+    json_patch::patch(&mut question["request"]["object"], &patch).unwrap();
+    let again = answer(&Question::read(question.to_string().as_bytes()).unwrap());
+    assert_eq!(again.outcome, Outcome::Unchanged, "an identity is not given once: {}", again.body);
+}
+
+fn wiring(data: &[u8]) {
     let answer = match review(data, &*CONTROL_PLANES) {
         Ok(answer) => answer,
         Err(refusal) => {

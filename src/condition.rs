@@ -24,6 +24,7 @@ pub enum Reason {
     PoliciesUnsupported,
     PoliciesMissing,
     PoliciesOutdated,
+    WebhookUnavailable,
     Expired,
     RestartRequired,
     CredentialFailed,
@@ -71,6 +72,7 @@ impl Reason {
                 | Self::PoliciesUnsupported
                 | Self::PoliciesMissing
                 | Self::PoliciesOutdated
+                | Self::WebhookUnavailable
                 | Self::Expired
                 | Self::RestartRequired
                 | Self::CredentialFailed

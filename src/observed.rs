@@ -183,9 +183,9 @@ pub enum Republish {
     NotAsked,
 }
 
-/// The admission policies are not as this program makes them.
+/// What wires pods as they are created is not as it should be.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct PolicyTrouble {
+pub struct AdmissionTrouble {
     pub reason: Reason,
     pub message: String,
 }
@@ -209,7 +209,9 @@ pub struct Observed {
     pub verified: BTreeMap<Id, Verification>,
     pub republish: Republish,
     /// Why the admission policies cannot be relied on, where they are to wire pods.
-    pub policies: Option<PolicyTrouble>,
+    pub policies: Option<AdmissionTrouble>,
+    /// What is wrong with the webhook.
+    pub webhook: Option<AdmissionTrouble>,
     /// Objects of which the watch has not yet shown what we wrote.
     pub unseen_writes: Vec<ObjectKey>,
 }

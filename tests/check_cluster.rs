@@ -303,8 +303,12 @@ fn an_account_without_roles_may_nothing() {
         found.checks.values().filter(|found| *found == "error AccessDenied").count()
     };
     let restart = ["--rotation", "restart", "--credential-check", "content"];
-    // Policies are two, and so is what the webhook's certificates need: of use only where nobody wires Deployments.
-    let all = ACCESSES.len() - 4;
+    // Policies are two, and looked at where nobody wires Deployments; three are of webhooks: ServiceAccounts, the authority of
+    // certificates and whom it is told to.
+    let all = ACCESSES.len() - 2 - 3;
+    let identify = ["--workload-identity-webhook", "--workload-identity-tenant-id", "tenant"];
+    assert_eq!(denied(&[&["--azure-cluster-identity", "apply"], &restart[..], &identify].concat()), all + 3);
+    assert_eq!(denied(&["--pod-patch", "webhook"]), all - 3 + 2);
     assert_eq!(denied(&[&["--azure-cluster-identity", "apply"], &restart[..]].concat()), all);
     assert_eq!(denied(&["--azure-cluster-identity", "apply"]), all - 1);
     assert_eq!(denied(&[]), all - 2);

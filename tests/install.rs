@@ -45,6 +45,7 @@ fn overlays() -> Vec<PathBuf> {
     assert!(overlays.len() >= 3);
     overlays.push(documented_overlay());
     overlays.push(restarting_overlay());
+    overlays.push(identifying_overlay());
     overlays.push(self_signed_overlay());
     overlays
 }
@@ -87,10 +88,11 @@ fn overlay(name: &str, components: &[&str], settings: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&folder).expect("a folder");
     let relative = relative_to(&folder);
+    let components: Vec<_> = components.iter().map(|name| format!("{relative}/components/{name}")).collect();
     let settings = format!("keyVaultUserClientID: 2f6e0f2a-7c33-4b0a-9c27-0d3b1e5a4c11\nmode: observe\n{settings}");
     let kustomization = json!({
         "resources": [format!("{relative}/base")],
-        "components": components.iter().map(|name| format!("{relative}/components/{name}")).collect::<Vec<_>>(),
+        "components": components,
         "patches": [{"path": "settings.yaml"}],
     });
     let map = json!({
@@ -102,6 +104,12 @@ fn overlay(name: &str, components: &[&str], settings: &str) -> PathBuf {
     std::fs::write(folder.join("kustomization.yaml"), kustomization.to_string()).expect("a file");
     std::fs::write(folder.join("settings.yaml"), map.to_string()).expect("a file");
     folder
+}
+
+/// One that gives pods their workload identity, and does not wire them.
+fn identifying_overlay() -> PathBuf {
+    let identities = "workloadIdentityWebhook: {enabled: true, tenantID: 72f988bf-86f1-41af-91ab-2d7cd011db47}\n";
+    overlay("identifying-overlay", &["webhook", "webhook-self-signed", "workload-identity-webhook"], identities)
 }
 
 fn build(overlay: &Path) -> String {
@@ -122,13 +130,14 @@ fn settings(objects: &[Value]) -> DaemonSettings {
 /// What the settings need, and no more.
 fn needed(settings: &DaemonSettings) -> BTreeSet<String> {
     let enforces = settings.mode == Mode::Enforce;
-    let signs_itself = settings.serves_webhook() && settings.webhook.certificates == Certificates::Own;
+    let signs_itself = settings.answers_reviews() && settings.webhook.certificates == Certificates::Own;
     let needs = [
         (Role::Observe, true),
         (Role::Leader, true),
         (Role::Enforce, enforces),
         (Role::PatchWorkloads, enforces && settings.pod_patch == PodPatch::Workload),
         (Role::Policies, settings.pod_patch == PodPatch::Policy),
+        (Role::WorkloadIdentityWebhook, settings.workload_identity.is_some()),
         (Role::WebhookAuthority, signs_itself),
         (Role::WebhookRegistration, signs_itself),
         (Role::RestartPods, settings.credentials.rotation == Rotation::Restart),

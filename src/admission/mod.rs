@@ -1,8 +1,9 @@
 //! What kube-apiserver is answered that asks about a pod before it is created: its wiring, as a JSON patch.
 //!
-//! Pure, and from memory alone: no request, no clock, no HTTP. A pod is never denied; what is not wired is said in a warning
-//! and an audit annotation.
+//! Pure, and from memory alone: no request, no clock, no HTTP. A pod is never denied for its wiring; what is not wired is said
+//! in a warning and an audit annotation.
 
+pub mod identities;
 mod patch;
 mod review;
 #[cfg(test)]
@@ -10,10 +11,13 @@ mod tests;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 pub use self::review::Refusal;
-use self::{patch::patch, review::Request};
+use self::{
+    patch::patch,
+    review::{Request, Response},
+};
 use crate::{
     component::{COMPONENTS, Id},
     condition::Reason,
@@ -69,6 +73,10 @@ pub enum Outcome {
     Misdirected,
     /// There was nothing to answer: see [`Refusal`].
     Refused,
+    /// Its workload identity was added: see [`crate::workload_identity`].
+    Identified,
+    /// It is not created, for want of a workload identity: see [`crate::workload_identity::Denial`].
+    Denied,
 }
 
 /// What is said of a pod, for whoever creates it and for the audit log.
@@ -94,7 +102,9 @@ const LONGEST: usize = 256;
 pub fn review(body: &[u8], control_planes: &dyn ControlPlanes) -> Result<Answer, Refusal> {
     let request = review::read(body)?;
     let (outcome, additions, words) = decide(&request, control_planes);
-    Ok(Answer { body: answer(&request, &additions, &words), outcome })
+    let patch = patch(&request.object, &additions);
+    let response = Response { patch, warnings: words.warnings, audit: words.audit, denial: None };
+    Ok(Answer { body: response.to(&request), outcome })
 }
 
 fn decide(request: &Request, control_planes: &dyn ControlPlanes) -> (Outcome, Vec<Addition>, Words) {
@@ -139,21 +149,6 @@ fn decide(request: &Request, control_planes: &dyn ControlPlanes) -> (Outcome, Ve
 fn is_of_the_table(pod: &Value) -> bool {
     let app = Template::new(pod).app();
     COMPONENTS.iter().flat_map(|row| row.pods).any(|pod| Some(pod.app) == app)
-}
-
-fn answer(request: &Request, additions: &[Addition], words: &Words) -> Value {
-    let mut response = json!({"uid": request.uid, "allowed": true});
-    if !additions.is_empty() {
-        response["patchType"] = json!("JSONPatch");
-        response["patch"] = json!(patch::encoded(&patch(&request.object, additions)));
-    }
-    if !words.warnings.is_empty() {
-        response["warnings"] = json!(words.warnings);
-    }
-    if !words.audit.is_empty() {
-        response["auditAnnotations"] = json!(words.audit);
-    }
-    json!({"apiVersion": review::API_VERSION, "kind": review::KIND, "response": response})
 }
 
 impl Words {

@@ -1,6 +1,5 @@
 //! Additions as a JSON patch (RFC 6902).
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
 use crate::plan::{Addition, Element};
@@ -24,9 +23,4 @@ pub(super) fn patch(pod: &Value, additions: &[Addition]) -> Vec<Value> {
         }
     }
     operations
-}
-
-/// As an AdmissionReview carries it.
-pub(super) fn encoded(operations: &[Value]) -> String {
-    BASE64_STANDARD.encode(json!(operations).to_string())
 }

@@ -1,10 +1,13 @@
-//! An AdmissionReview as it comes: only what is looked at is kept.
+//! An AdmissionReview as it comes and as it goes: of the question only what is looked at is kept.
 
+use std::collections::BTreeMap;
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-pub(super) const API_VERSION: &str = "admission.k8s.io/v1";
-pub(super) const KIND: &str = "AdmissionReview";
+const API_VERSION: &str = "admission.k8s.io/v1";
+const KIND: &str = "AdmissionReview";
 
 /// Why there is nothing to answer.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -46,6 +49,17 @@ pub(super) struct Request {
     pub(super) object: Value,
 }
 
+/// What is answered; without anything in it, that all is well.
+#[derive(Debug, Default)]
+pub(super) struct Response {
+    /// Why not, if it is not allowed: a status code of HTTP, and words.
+    pub(super) denial: Option<(u16, String)>,
+    /// Operations of a JSON patch (RFC 6902).
+    pub(super) patch: Vec<Value>,
+    pub(super) warnings: Vec<String>,
+    pub(super) audit: BTreeMap<&'static str, String>,
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct GroupVersionKind {
@@ -78,6 +92,27 @@ impl Request {
         (!is_pod || self.operation != "CREATE").then(|| {
             format!("{} of {} {}", shown(&self.operation), shown(kind), shown(&self.sub_resource)).trim().to_owned()
         })
+    }
+}
+
+impl Response {
+    /// The AdmissionReview that answers a request.
+    pub(super) fn to(&self, request: &Request) -> Value {
+        let mut response = json!({"uid": request.uid, "allowed": self.denial.is_none()});
+        if let Some((code, message)) = &self.denial {
+            response["status"] = json!({"code": code, "message": message});
+        }
+        if !self.patch.is_empty() {
+            response["patchType"] = json!("JSONPatch");
+            response["patch"] = json!(BASE64_STANDARD.encode(json!(self.patch).to_string()));
+        }
+        if !self.warnings.is_empty() {
+            response["warnings"] = json!(self.warnings);
+        }
+        if !self.audit.is_empty() {
+            response["auditAnnotations"] = json!(self.audit);
+        }
+        json!({"apiVersion": API_VERSION, "kind": KIND, "response": response})
     }
 }
 

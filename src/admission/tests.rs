@@ -1,6 +1,7 @@
 //! A pod of every Deployment of a control plane, and one line of what is asked about it.
 
 use hcp_identity_api::hosted_cluster::HostedCluster;
+use serde_json::json;
 use strum::IntoEnumIterator as _;
 
 use super::*;

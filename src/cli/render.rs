@@ -81,6 +81,15 @@ enum OutputFormat {
     Json,
 }
 
+/// A key vault user for what names none.
+const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
+
+impl Args {
+    fn are_policies_alone(&self) -> bool {
+        self.policies && !self.sources.are_named()
+    }
+}
+
 pub(super) fn run(args: &Args) -> CommandResult {
     let settings = Arc::new(settings(args)?);
     let options = Options {
@@ -95,7 +104,7 @@ pub(super) fn run(args: &Args) -> CommandResult {
     let mut report = Report::new(form, To::Stderr);
     let mut add = |finding| report.add(&finding);
     let mut renderer = Renderer::new(options, &mut add);
-    if (args.sources.are_named() || !args.policies)
+    if !args.are_policies_alone()
         && let Err(error) = args.sources.each(|source, reader| renderer.read(source, reader))
     {
         drop(renderer);
@@ -139,7 +148,8 @@ fn settings(args: &Args) -> Result<Settings> {
         .clone()
         .or_else(|| environment::variable(KEY_VAULT_USER))
         .or_else(|| file.key_vault_user_client_id.clone().filter(|id| !id.is_empty()))
-        .or_else(|| environment::variable(HYPERSHIFT_KEY_VAULT_USER));
+        .or_else(|| environment::variable(HYPERSHIFT_KEY_VAULT_USER))
+        .or_else(|| args.are_policies_alone().then(|| NOBODY.to_owned()));
     match Settings::new(user.as_deref(), file) {
         Ok(settings) => Ok(settings),
         Err(errors) => {

@@ -11,9 +11,10 @@ use crate::settings::{
     ClassSettings, SettingsFile,
     daemon::{
         AzureClusterIdentityWriting, Certificates, CredentialCheck, ListenFile, Mode, PodPatch, PolicyFallback,
-        Rotation, SelectionFile, WebhookFile,
+        Rotation, SelectionFile, WebhookFile, WorkloadIdentityFile,
     },
 };
+use crate::workload_identity::Paths;
 
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Settings (each overrides the settings file)")]
@@ -43,6 +44,28 @@ pub(super) struct SettingsFlags {
     /// Where tls.crt and tls.key are, unless they are made by hcp-identity itself (webhook.certificateFolder).
     #[arg(long, value_name = "FOLDER", env = "HCP_IDENTITY_WEBHOOK_CERTIFICATE_FOLDER")]
     webhook_certificate_folder: Option<PathBuf>,
+
+    /// Whether pods are given a workload identity, as azure-workload-identity's webhook does
+    /// (workloadIdentityWebhook.enabled).
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", env = "HCP_IDENTITY_WORKLOAD_IDENTITY_WEBHOOK")]
+    workload_identity_webhook: Option<bool>,
+
+    /// The tenant of these identities, where a ServiceAccount says no other (workloadIdentityWebhook.tenantID).
+    #[arg(long, value_name = "ID", env = "HCP_IDENTITY_WORKLOAD_IDENTITY_TENANT_ID")]
+    workload_identity_tenant_id: Option<String>,
+
+    /// Whose Entra they sign in at (workloadIdentityWebhook.cloud) [default: AzurePublicCloud].
+    #[arg(long, value_name = "CLOUD", env = "HCP_IDENTITY_WORKLOAD_IDENTITY_CLOUD")]
+    workload_identity_cloud: Option<String>,
+
+    /// Whom their tokens are for (workloadIdentityWebhook.audience) [default: api://AzureADTokenExchange].
+    #[arg(long, value_name = "AUDIENCE", env = "HCP_IDENTITY_WORKLOAD_IDENTITY_AUDIENCE")]
+    workload_identity_audience: Option<String>,
+
+    /// Where pods find their tokens: as of version 1.6 of azure-workload-identity, or as of older ones: v1.6 or older
+    /// (workloadIdentityWebhook.paths).
+    #[arg(long, value_name = "PATHS", value_parser = choice::<Paths>(), env = "HCP_IDENTITY_WORKLOAD_IDENTITY_PATHS")]
+    workload_identity_paths: Option<Paths>,
 
     /// Whether the AzureClusterIdentity of each HostedCluster is written: none or apply.
     #[arg(long, value_name = "HOW", value_parser = choice::<AzureClusterIdentityWriting>(), env = "HCP_IDENTITY_AZURE_CLUSTER_IDENTITY")]
@@ -143,6 +166,13 @@ impl SettingsFlags {
             webhook: WebhookFile {
                 certificates: this.webhook_certificates,
                 certificate_folder: this.webhook_certificate_folder,
+            },
+            workload_identity_webhook: WorkloadIdentityFile {
+                enabled: this.workload_identity_webhook,
+                tenant_id: this.workload_identity_tenant_id,
+                cloud: this.workload_identity_cloud,
+                audience: this.workload_identity_audience,
+                paths: this.workload_identity_paths,
             },
             azure_cluster_identity: this.azure_cluster_identity,
             credential_check: this.credential_check,

@@ -41,7 +41,9 @@ pub enum Role {
     RestartPods,
     /// `podPatch: policy`.
     Policies,
-    /// `podPatch: webhook` with certificates of our own: their authority, in the daemon's own namespace.
+    /// `workloadIdentityWebhook.enabled`.
+    WorkloadIdentityWebhook,
+    /// A webhook with certificates of our own: their authority, in the daemon's own namespace.
     WebhookAuthority,
     /// The same: what tells API servers of it.
     WebhookRegistration,
@@ -101,6 +103,8 @@ accesses! {
     /// Whether the policies that wire pods are there, and are what we make: each by its name.
     POLICIES = "admissionregistration.k8s.io", "mutatingadmissionpolicies", &[Verb::Get], Policies;
     POLICY_BINDINGS = "admissionregistration.k8s.io", "mutatingadmissionpolicybindings", &[Verb::Get], Policies;
+    /// Which identity pods are to be given: of a ServiceAccount its annotations.
+    SERVICE_ACCOUNTS = "", "serviceaccounts", WATCHED, WorkloadIdentityWebhook;
     /// The one Secret that is ours: the authority of the webhook's certificates, by its name.
     AUTHORITY = "", "secrets", &[Verb::Get, Verb::Create, Verb::Update], WebhookAuthority;
     /// What the API server trusts the webhook by: each by its name, and nothing of it but that.

@@ -16,21 +16,25 @@ use tokio::{sync::watch as channel, task::JoinSet, time::Instant};
 use super::{
     access::{
         Access, CAPZ_IDENTITIES, CLASSES, CSI_DRIVERS, DEPLOYMENTS, FAILED_MOUNTS, HOSTED_CLUSTERS, NAMESPACES,
-        POD_STATUSES, PODS, STATUSES,
+        POD_STATUSES, PODS, SERVICE_ACCOUNTS, STATUSES,
     },
     admission::Decisions,
     apply::Writer,
+    certificates,
     client::Heard,
     lease::{Candidate, Fence, Standing, retry_period},
     metrics::{Gathered, Metrics},
     project::Interest,
     queue::Queue,
     reconcile::{Memory, reconcile},
+    service_accounts::{self, ServiceAccounts},
     store::{ClusterKey, Store},
     wants::Wants,
     watch::{self, WATCH_TIMEOUT},
 };
 use crate::{
+    condition::Reason,
+    observed::AdmissionTrouble,
     settings::daemon::{AzureClusterIdentityWriting, DaemonSettings},
     verification::{Known, Wanted},
 };
@@ -50,6 +54,7 @@ pub struct Applied {
 /// What all tasks have in common.
 pub struct Shared {
     store: Mutex<Store>,
+    pub(super) accounts: ServiceAccounts,
     queue: Queue,
     settings: channel::Receiver<Arc<Applied>>,
     known: channel::Receiver<Arc<Known>>,
@@ -74,8 +79,10 @@ impl Shared {
         metrics: Arc<Metrics>,
     ) -> Self {
         let interest = Interest::new(settings.borrow().settings.wiring.as_deref());
+        let store = Store::default();
         Self {
-            store: Mutex::default(),
+            accounts: store.accounts.clone(),
+            store: Mutex::new(store),
             queue: Queue::default(),
             settings,
             known,
@@ -166,12 +173,17 @@ impl Shared {
         *self.leads_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
     }
 
+    pub(super) fn is_listed(&self, access: &'static Access) -> bool {
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner).contains(access.resource)
+    }
+
     /// Between 0 and 1, another one each time.
     pub(super) fn jitter(&self) -> f64 {
         let bits = std::hash::RandomState::new().hash_one(self.started);
         f64::from(u32::try_from(bits >> 32).unwrap_or_default()) / f64::from(u32::MAX)
     }
 
+    /// What HostedClusters need.
     fn kinds(&self) -> Vec<&'static Access> {
         let mut kinds = vec![
             &HOSTED_CLUSTERS,
@@ -198,7 +210,10 @@ impl Shared {
                 format!("/apis/{}/{}/{}", access.group, version(access), access.resource).replace("/apis//", "/api/");
             self.heard.last(&path).is_some_and(|at| at.elapsed() > 2 * WATCH_TIMEOUT)
         };
-        let kinds = self.kinds();
+        let mut kinds = self.kinds();
+        if self.settings().settings.workload_identity.is_some() {
+            kinds.push(&SERVICE_ACCOUNTS);
+        }
         let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         let missing = kinds.iter().filter(|access| !listed.contains(access.resource)).map(|access| {
             let why = refused.get(access.resource).map(|why| format!(": {why}")).unwrap_or_default();
@@ -211,6 +226,15 @@ impl Shared {
     pub(super) fn all_listed(&self) -> bool {
         let listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
         self.kinds().iter().all(|access| listed.contains(access.resource))
+    }
+
+    /// Tells how it stands with the webhook's certificate and its registration.
+    pub fn webhook_stands(&self, standing: &certificates::Standing) {
+        self.metrics.webhook_certificate(standing.not_after);
+        let trouble = standing.trouble.clone();
+        let trouble = trouble.map(|message| AdmissionTrouble { reason: Reason::WebhookUnavailable, message });
+        let news = self.store().put_webhook(trouble);
+        self.news(news);
     }
 
     /// What a scrape shows of the HostedClusters.
@@ -263,6 +287,8 @@ pub fn watch_all(shared: &Arc<Shared>, client: &Client, tasks: &mut JoinSet<()>)
     start(watch::watch::<watch::Statuses>(s, c).boxed());
     let (s, c) = own();
     start(watch_capz(s, c).boxed());
+    let (s, c) = own();
+    start(service_accounts::watch(s, c).boxed());
 }
 
 /// AzureClusterIdentities are looked at from when they are first to be written.

@@ -31,6 +31,8 @@ pub struct Metrics {
     passes: Histogram,
     reviews: Family<Labels, Counter>,
     review_durations: Histogram,
+    /// Absent as long as nothing is served.
+    webhook_certificate: Family<Labels, Gauge>,
     leading: Gauge,
     settings_valid: Gauge,
     settings_loads: Counter,
@@ -58,6 +60,7 @@ impl Default for Metrics {
             passes: Histogram::new(BOUNDS),
             reviews: Family::default(),
             review_durations: Histogram::new(REVIEW_BOUNDS),
+            webhook_certificate: Family::default(),
             leading: Gauge::default(),
             settings_valid: Gauge::default(),
             settings_loads: Counter::default(),
@@ -84,6 +87,11 @@ impl Default for Metrics {
         registry.register("admission_requests", reviews, this.reviews.clone());
         let review_durations = "Duration of an answer of the webhook, from the head of the request on";
         registry.register("admission_duration_seconds", review_durations, this.review_durations.clone());
+        registry.register(
+            "webhook_certificate_not_after_seconds",
+            "When the certificate expires that the webhook is served with, as a Unix time",
+            this.webhook_certificate.clone(),
+        );
         Self { registry, ..this }
     }
 }
@@ -113,6 +121,15 @@ impl Metrics {
     pub fn admission(&self, outcome: Outcome, took: Duration) {
         self.reviews.get_or_create(&vec![("outcome", outcome.to_string())]).inc();
         self.review_durations.observe(took.as_secs_f64());
+    }
+
+    pub(super) fn webhook_certificate(&self, not_after: Option<Timestamp>) {
+        match not_after {
+            Some(not_after) => {
+                self.webhook_certificate.get_or_create(&Vec::new()).set(not_after.as_second());
+            }
+            None => self.webhook_certificate.clear(),
+        }
     }
 
     pub(super) fn leads(&self, leads: bool) {

@@ -22,6 +22,7 @@ pub mod release;
 pub mod reload;
 pub mod report;
 pub mod serve;
+mod service_accounts;
 mod store;
 mod wants;
 mod watch;

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     condition::Reason,
-    observed::PolicyTrouble,
+    observed::AdmissionTrouble,
     policies,
     settings::{Settings, daemon::PodPatch},
 };
@@ -38,10 +38,6 @@ pub async fn follow_policies(shared: Arc<Shared>, client: Client) {
         };
         match looked {
             Ok(trouble) => {
-                let falls_back = |trouble: &PolicyTrouble| {
-                    trouble.reason == Reason::PoliciesUnsupported && applied.borrow().settings.serves_webhook()
-                };
-                let trouble = trouble.filter(|trouble| !falls_back(trouble));
                 let news = shared.store().put_policies(trouble);
                 shared.news(news);
             }
@@ -55,7 +51,7 @@ pub async fn follow_policies(shared: Arc<Shared>, client: Client) {
 }
 
 /// What is wrong with them; an error where nobody knows.
-pub(super) async fn look(client: &Client, settings: &Settings) -> Result<Option<PolicyTrouble>, String> {
+pub(super) async fn look(client: &Client, settings: &Settings) -> Result<Option<AdmissionTrouble>, String> {
     let served = client.list_api_group_resources(GROUP).await.map_err(|error| chain(&error))?;
     if !served.resources.iter().any(|resource| resource.name == POLICIES.resource) {
         let message = "podPatch is policy, and the API server does not serve MutatingAdmissionPolicy v1, as Kubernetes 1.36 does; \
@@ -99,8 +95,8 @@ pub(super) async fn look(client: &Client, settings: &Settings) -> Result<Option<
     Ok(None)
 }
 
-fn trouble(reason: Reason, message: String) -> Result<Option<PolicyTrouble>, String> {
-    Ok(Some(PolicyTrouble { reason, message }))
+fn trouble(reason: Reason, message: String) -> Result<Option<AdmissionTrouble>, String> {
+    Ok(Some(AdmissionTrouble { reason, message }))
 }
 
 async fn get(client: &Client, access: &'static Access, name: &str) -> kube::Result<Value> {

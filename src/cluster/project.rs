@@ -18,6 +18,7 @@ use crate::{
     observed::{CapzIdentity, Class, Cluster, FailedMount, Item, Mounted, Owner, Phase, Pod, Version, Why, Workload},
     plan::{self, MANAGED_BY, same_path},
     settings::Settings,
+    workload_identity::ServiceAccount,
 };
 
 /// Annotations of ours on a HostedCluster.
@@ -38,6 +39,12 @@ pub(super) struct Interest {
     volumes: BTreeSet<String>,
     paths: BTreeSet<String>,
     env: BTreeSet<String>,
+}
+
+/// Of its annotations, those that matter.
+pub(super) fn service_account(account: &wire::ServiceAccount) -> ServiceAccount {
+    let annotations = account.metadata.annotations.iter().flatten();
+    ServiceAccount::new(annotations.map(|(key, value)| (key.as_str(), value.as_str())))
 }
 
 impl Interest {

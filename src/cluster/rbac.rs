@@ -46,9 +46,12 @@ fn manifest(role: Role) -> io::Result<Manifest> {
 pub(super) fn path(role: Role) -> String {
     match role {
         Role::Observe | Role::Leader => format!("base/rbac/{role}.yaml"),
-        Role::Enforce | Role::PatchWorkloads | Role::Capz | Role::RestartPods | Role::Policies => {
-            format!("components/{role}/rbac.yaml")
-        }
+        Role::Enforce
+        | Role::PatchWorkloads
+        | Role::Capz
+        | Role::RestartPods
+        | Role::Policies
+        | Role::WorkloadIdentityWebhook => format!("components/{role}/rbac.yaml"),
         Role::WebhookAuthority | Role::WebhookRegistration => format!("components/webhook-self-signed/{role}.yaml"),
     }
 }

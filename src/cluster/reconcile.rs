@@ -176,6 +176,7 @@ pub(super) fn decide(seen: &Seen, memory: &mut Memory, uptime: Duration) -> (Out
             let circumstances = Circumstances {
                 permission: permission(&seen.cluster, settings, seen.now).permission,
                 pod_patch: settings.pod_patch,
+                fallback: settings.policy_fallback,
                 capz: settings.azure_cluster_identity,
                 check: settings.credentials.check,
                 may_delete: seen.is_settled,

@@ -9,12 +9,12 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{failed_mounts::FailedMounts, report::StatusSeen};
+use super::{failed_mounts::FailedMounts, report::StatusSeen, service_accounts::ServiceAccounts};
 use crate::{
     component::{Component, Id},
     names::control_plane_namespace,
     observed::{
-        CapzIdentity, Class, Cluster, FailedMount, Item, Kind, Mounted, ObjectKey, Observed, Pod, PolicyTrouble,
+        AdmissionTrouble, CapzIdentity, Class, Cluster, FailedMount, Item, Kind, Mounted, ObjectKey, Observed, Pod,
         Republish, Version, Workload,
     },
 };
@@ -55,8 +55,10 @@ pub(super) struct Store {
     statuses: HashMap<ClusterKey, StatusSeen>,
     shared: Shared,
     pub(super) installed: Installed,
+    pub(super) accounts: ServiceAccounts,
     republish: Republish,
-    policies: Option<PolicyTrouble>,
+    policies: Option<AdmissionTrouble>,
+    webhook: Option<AdmissionTrouble>,
 }
 
 /// Which kinds the API server serves.
@@ -241,11 +243,20 @@ impl Store {
     }
 
     /// Of the admission policies, which are the same for all.
-    pub(super) fn put_policies(&mut self, trouble: Option<PolicyTrouble>) -> Vec<ClusterKey> {
+    pub(super) fn put_policies(&mut self, trouble: Option<AdmissionTrouble>) -> Vec<ClusterKey> {
         if self.policies == trouble {
             return Vec::new();
         }
         self.policies = trouble;
+        self.cluster_keys()
+    }
+
+    /// Of this replica's webhook, which is the same for all.
+    pub(super) fn put_webhook(&mut self, trouble: Option<AdmissionTrouble>) -> Vec<ClusterKey> {
+        if self.webhook == trouble {
+            return Vec::new();
+        }
+        self.webhook = trouble;
         self.cluster_keys()
     }
 
@@ -369,6 +380,7 @@ impl Store {
             capz_installed: self.installed.capz,
             republish: self.republish,
             policies: self.policies.clone(),
+            webhook: self.webhook.clone(),
             ..Observed::default()
         };
         let Some(plane) = self.planes.get(namespace.as_str()) else { return Ok(observed) };

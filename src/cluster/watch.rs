@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use super::{
     access::{
         Access, CAPZ_IDENTITIES, CLASSES, CSI_DRIVERS, DEPLOYMENTS, FAILED_MOUNTS, HOSTED_CLUSTERS, NAMESPACES,
-        POD_STATUSES, PODS, STATUSES,
+        POD_STATUSES, PODS, SERVICE_ACCOUNTS, STATUSES,
     },
     client::{api, chain},
     daemon::Shared,
@@ -391,6 +391,24 @@ impl Shelf for CapzIdentities {
 
     fn installed(store: &mut Store, installed: bool) -> bool {
         std::mem::replace(&mut store.installed.capz, installed) != installed
+    }
+}
+
+/// They are news for no HostedCluster.
+pub(super) struct ServiceAccounts;
+impl Shelf for ServiceAccounts {
+    type Object = wire::ServiceAccount;
+    const ACCESS: &'static Access = &SERVICE_ACCOUNTS;
+
+    fn put(store: &mut Store, _: &Interest, object: Self::Object) -> News {
+        let account = project::service_account(&object);
+        store.accounts.put(&object.namespace().unwrap_or_default(), &object.name_any(), account);
+        Ok(Some(Vec::new()))
+    }
+
+    fn remove(store: &mut Store, namespace: &str, name: &str) -> News {
+        store.accounts.remove(namespace, name);
+        Ok(Some(Vec::new()))
     }
 }
 

@@ -144,6 +144,14 @@ pub(super) struct CsiDriverSpec {
     pub(super) requires_republish: bool,
 }
 
+/// A ServiceAccount: what it is annotated with.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ServiceAccount {
+    pub(super) metadata: ObjectMeta,
+}
+projection!(ServiceAccount, kube::core::NamespaceResourceScope, "", "v1", "ServiceAccount", "serviceaccounts");
+
 /// A namespace: that it is there.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]

@@ -29,7 +29,7 @@ use crate::{
     ledger::{Ledger, Patience, Verdict},
     observed::{Kind, ObjectKey, Observed, Phase, Pod, Version},
     plan::{Identity, Plan},
-    settings::daemon::{AzureClusterIdentityWriting, CredentialCheck, PodPatch},
+    settings::daemon::{AzureClusterIdentityWriting, CredentialCheck, PodPatch, PolicyFallback},
 };
 
 /// One write. Each that changes an object names the version that it was planned from; without one it creates the object, and
@@ -121,6 +121,7 @@ pub enum Permission {
 pub struct Circumstances {
     pub permission: Permission,
     pub pod_patch: PodPatch,
+    pub fallback: PolicyFallback,
     pub capz: AzureClusterIdentityWriting,
     pub check: CredentialCheck,
     /// Whether a class may be deleted: not before what an earlier leader has sent can only have failed or been shown.
@@ -189,7 +190,7 @@ pub fn diff(plan: &Plan, observed: &Observed, now: Circumstances, ledger: &mut L
     let classes = pass.classes();
     pass.capz_identity();
     pass.workloads(&classes);
-    pass.policies();
+    pass.admission();
     pass.credentials();
     pass.obsolete_classes();
     for (id, state) in classes {
@@ -302,8 +303,15 @@ impl<'p> Pass<'p> {
     }
 
     /// Says why nothing wires pods that are created.
-    fn policies(&mut self) {
-        let trouble = self.observed.policies.as_ref().filter(|_| self.wires_at_creation());
+    fn admission(&mut self) {
+        let Observed { policies, webhook, .. } = self.observed;
+        let is_unsupported = policies.as_ref().is_some_and(|trouble| trouble.reason == Reason::PoliciesUnsupported);
+        let trouble = match self.now.pod_patch {
+            PodPatch::Policy if is_unsupported && self.now.fallback == PolicyFallback::Webhook => webhook,
+            PodPatch::Policy => policies,
+            PodPatch::Webhook => webhook,
+            PodPatch::Workload | PodPatch::None => return,
+        };
         let Some(trouble) = trouble else { return };
         for identity in &self.plan.identities().named {
             self.say(identity.component, trouble.reason, trouble.message.clone());

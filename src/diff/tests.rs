@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     component::COMPONENTS,
-    observed::{Class, MANAGER, Mounted, Owner, Phase, Pod, PolicyTrouble, Workload},
+    observed::{AdmissionTrouble, Class, MANAGER, Mounted, Owner, Phase, Pod, Workload},
     plan::plan,
     testing::{hosted_cluster, set, settings, unset},
     verification::{Standing, Verification},
@@ -40,6 +40,7 @@ impl World {
             now: Circumstances {
                 permission: Permission::Write,
                 pod_patch,
+                fallback: PolicyFallback::None,
                 capz,
                 check: CredentialCheck::None,
                 may_delete: true,
@@ -614,10 +615,20 @@ fn where_policies_wire_pods_no_template_is_written() {
     world.workload("ingress-operator").template["spec"]["volumes"] = volumes;
     assert_eq!(world.component("ingress").reason, Reason::WorkloadConflict, "its policy leaves it alone");
     assert_eq!(world.component("network").reason, Reason::WaitingForPod);
-    world.observed.policies = Some(PolicyTrouble { reason: Reason::PoliciesUnsupported, message: "upgrade it".into() });
+    world.observed.policies =
+        Some(AdmissionTrouble { reason: Reason::PoliciesUnsupported, message: "upgrade it".into() });
     assert_eq!(world.component("network").reason, Reason::PoliciesUnsupported);
+    world.now.fallback = PolicyFallback::Webhook;
+    assert_eq!(world.component("network").reason, Reason::WaitingForPod, "the webhook wires them");
+    let message = "no API server asks it".into();
+    world.observed.webhook = Some(AdmissionTrouble { reason: Reason::WebhookUnavailable, message });
+    assert_eq!(world.component("network").reason, Reason::WebhookUnavailable);
+    world.observed.policies = None;
+    assert_eq!(world.component("network").reason, Reason::WaitingForPod, "nobody needs it");
+    world.now.pod_patch = PodPatch::Webhook;
+    assert_eq!(world.component("network").reason, Reason::WebhookUnavailable);
     world.now.pod_patch = PodPatch::None;
-    assert_ne!(world.component("network").reason, Reason::PoliciesUnsupported, "nobody wants them");
+    assert_eq!(world.component("network").reason, Reason::PatchedByNobody, "nobody wants either");
 }
 
 #[test]

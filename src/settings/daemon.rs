@@ -9,7 +9,9 @@ use serde::Deserialize;
 pub use super::choices::{
     AzureClusterIdentityWriting, Certificates, CredentialCheck, Mode, PodPatch, PolicyFallback, Rotation,
 };
+pub use super::identities::WorkloadIdentityFile;
 use super::{Settings, SettingsError, SettingsFile, selector};
+use crate::workload_identity;
 
 /// How the webhook is served.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -115,6 +117,8 @@ pub struct DaemonSettings {
     pub pod_patch: PodPatch,
     pub policy_fallback: PolicyFallback,
     pub webhook: WebhookSettings,
+    /// How pods are given a workload identity; absent where that is turned off.
+    pub workload_identity: Option<Arc<workload_identity::Settings>>,
     pub azure_cluster_identity: AzureClusterIdentityWriting,
     pub credentials: CredentialSettings,
     pub selection: Selection,
@@ -174,6 +178,7 @@ impl SettingsFile {
                 certificates: self.webhook.certificates.or(below.webhook.certificates),
                 certificate_folder: self.webhook.certificate_folder.or(below.webhook.certificate_folder),
             },
+            workload_identity_webhook: self.workload_identity_webhook.over(below.workload_identity_webhook),
             azure_cluster_identity: self.azure_cluster_identity.or(below.azure_cluster_identity),
             credential_check: self.credential_check.or(below.credential_check),
             check_interval: self.check_interval.or(below.check_interval),
@@ -211,6 +216,10 @@ impl DaemonSettings {
         let health = address("listen.health", file.listen.health.as_deref(), default.health);
         let webhook = address("listen.webhook", file.listen.webhook.as_deref(), default.webhook);
         let listen = (keep(metrics), keep(health), keep(webhook));
+        let workload_identity = file.workload_identity_webhook.checked().unwrap_or_else(|error| {
+            errors.push(error);
+            None
+        });
         let labels = match file.selection.label_selector.as_deref() {
             None | Some("") => None,
             Some(text) => match selector::parse(text) {
@@ -247,6 +256,7 @@ impl DaemonSettings {
                 pod_patch,
                 policy_fallback,
                 webhook,
+                workload_identity,
                 azure_cluster_identity,
                 credentials,
                 selection,
@@ -264,6 +274,12 @@ impl DaemonSettings {
     pub fn serves_webhook(&self) -> bool {
         let falls_back = self.pod_patch == PodPatch::Policy && self.policy_fallback == PolicyFallback::Webhook;
         self.pod_patch == PodPatch::Webhook || falls_back
+    }
+
+    /// Whether reviews of pods are to be answered, whatever they ask for.
+    #[must_use]
+    pub fn answers_reviews(&self) -> bool {
+        self.serves_webhook() || self.workload_identity.is_some()
     }
 }
 

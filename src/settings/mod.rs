@@ -2,6 +2,7 @@
 
 mod choices;
 pub mod daemon;
+mod identities;
 mod selector;
 
 use std::collections::{BTreeMap, HashMap};
@@ -47,6 +48,7 @@ pub struct SettingsFile {
     pub pod_patch: Option<daemon::PodPatch>,
     pub policy_fallback: Option<daemon::PolicyFallback>,
     pub webhook: daemon::WebhookFile,
+    pub workload_identity_webhook: daemon::WorkloadIdentityFile,
     pub azure_cluster_identity: Option<daemon::AzureClusterIdentityWriting>,
     pub credential_check: Option<daemon::CredentialCheck>,
     pub check_interval: Option<String>,
@@ -154,6 +156,8 @@ pub enum SettingsError {
          content or signIn"
     )]
     RestartUnchecked,
+    #[error("workloadIdentityWebhook: {0}")]
+    WorkloadIdentity(crate::workload_identity::SettingsError),
     #[error(
         "components.{component} and {other} would both put {what} into the container {container} of the pod with app={app}; change one of the two"
     )]

@@ -1,9 +1,11 @@
-//! The server that kube-apiserver asks about pods: [`crate::admission`] over HTTPS.
+//! The server that kube-apiserver asks about pods: [`crate::admission`] and [`crate::workload_identity`] over HTTPS.
 //!
 //! Nothing is decided here but who is listened to for how long. The API server waits 2 s, and then creates the pod without
-//! us: whoever takes longer than that to ask gets no answer, and holds up nobody else.
+//! its wiring: whoever takes longer than that to ask gets no answer, and holds up nobody else. For a workload identity it
+//! waits 10 s, and then creates no pod.
 
 mod connections;
+mod identities;
 mod router;
 mod tls;
 
@@ -13,12 +15,33 @@ use axum::Router;
 use rustls::sign::CertifiedKey;
 use tokio::{net::TcpListener, sync::watch};
 
-pub use self::router::{LARGEST_BODY, PATH, router};
+pub use self::router::{IDENTITIES_PATH, LARGEST_BODY, PATH, router};
 use self::{connections::Connections, tls::acceptor};
-use crate::admission::{ControlPlanes, Outcome};
+use crate::admission::{ControlPlanes, Outcome, identities::WorkloadIdentities};
 
 /// What TLS is served with: none, as long as there is none to serve with.
 pub type Certificate = watch::Receiver<Option<Arc<CertifiedKey>>>;
+
+/// What is asked about: each has a path of its own, and what is absent has none.
+#[derive(Clone, Default)]
+pub struct Entries {
+    /// At [`PATH`].
+    pub control_planes: Option<Arc<dyn ControlPlanes>>,
+    /// At [`IDENTITIES_PATH`].
+    pub workload_identities: Option<Arc<dyn WorkloadIdentities>>,
+}
+
+impl<C: ControlPlanes> From<Arc<C>> for Entries {
+    fn from(control_planes: Arc<C>) -> Self {
+        Self { control_planes: Some(control_planes), ..Self::default() }
+    }
+}
+
+impl From<Arc<dyn ControlPlanes>> for Entries {
+    fn from(control_planes: Arc<dyn ControlPlanes>) -> Self {
+        Self { control_planes: Some(control_planes), ..Self::default() }
+    }
+}
 
 /// How long clients are listened to, and how many of them.
 #[derive(Clone, Copy, Debug)]
@@ -58,13 +81,13 @@ impl Default for Limits {
 /// If TLS cannot be had.
 pub async fn serve(
     listener: TcpListener,
-    control_planes: Arc<dyn ControlPlanes>,
+    entries: impl Into<Entries>,
     certificate: Certificate,
     observe: impl Fn(Outcome, Duration) + Send + Sync + 'static,
     stop: impl Future<Output = ()>,
 ) -> Result<(), rustls::Error> {
     let limits = Limits::default();
-    serve_router(listener, router(control_planes, observe, limits), certificate, limits, stop).await
+    serve_router(listener, router(entries, observe, limits), certificate, limits, stop).await
 }
 
 /// The same for a router of more entries, or other limits.

@@ -1,14 +1,14 @@
 //! What is asked where, and how a question that is none is refused.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::ready, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     body::Body,
-    extract::{Request, State},
+    extract::Request,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
-    routing::post,
+    routing::{MethodRouter, post},
 };
 use futures::StreamExt as _;
 use hyper::body::Body as _;
@@ -17,28 +17,35 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::Limits;
-use crate::admission::{Answer, ControlPlanes, Outcome, Refusal, review};
+use super::{Entries, Limits, identities};
+use crate::admission::{Answer, Outcome, Refusal, review};
 
 /// Where pods are wired.
 pub const PATH: &str = "/wire-pods";
 
+/// Where pods are given a workload identity: the path of azure-workload-identity.
+pub const IDENTITIES_PATH: &str = "/mutate-v1-pod";
+
 /// The API server takes no request from its own clients that is larger.
 pub const LARGEST_BODY: usize = 3 << 20;
 
-/// Of all bodies that are being read at once: thousands, as long as pods are what they use to be.
+/// Of all bodies of an entry that are there at once: thousands, as long as pods are what they use to be.
 const LARGEST_BODIES: usize = 64 << 20;
 
-struct Entry<O> {
-    control_planes: Arc<dyn ControlPlanes>,
-    observe: O,
+type Observe = Arc<dyn Fn(Outcome, Duration) + Send + Sync>;
+
+/// One path: how it answers, and what it takes to read a question. Each has room of its own, so that neither can take it away
+/// from the other.
+struct Entry<A> {
+    answer: A,
+    observe: Observe,
     patience: Duration,
     room: Semaphore,
 }
 
 /// Why there is no review in the answer.
 #[derive(Debug, thiserror::Error)]
-enum Refused {
+pub(super) enum Refused {
     #[error(transparent)]
     NoReview(#[from] Refusal),
     #[error("the body has more than {LARGEST_BODY} bytes")]
@@ -49,37 +56,68 @@ enum Refused {
     Torn,
     #[error("more is asked at once than there is room for")]
     TooMuch,
+    #[error(
+        "workload identities are turned off: set workloadIdentityWebhook.enabled, or delete the webhook configuration"
+    )]
+    TurnedOff,
 }
 
 /// Every entry of the server.
 pub fn router(
-    control_planes: Arc<dyn ControlPlanes>,
+    entries: impl Into<Entries>,
     observe: impl Fn(Outcome, Duration) + Send + Sync + 'static,
     limits: Limits,
 ) -> Router {
-    let room = Semaphore::new(LARGEST_BODIES);
-    let entry = Arc::new(Entry { control_planes, observe, patience: limits.body, room });
-    Router::new()
-        .route(PATH, post(wire_pods))
-        .method_not_allowed_fallback(async || (StatusCode::METHOD_NOT_ALLOWED, "an AdmissionReview is posted\n"))
-        .fallback(async || (StatusCode::NOT_FOUND, format!("pods are asked about at {PATH}\n")))
-        .with_state(entry)
-}
-
-async fn wire_pods<O: Fn(Outcome, Duration)>(State(entry): State<Arc<Entry<O>>>, request: Request) -> Response {
-    let start = Instant::now();
-    let answer = entry.answer(request.into_body()).await;
-    (entry.observe)(answer.as_ref().map_or(Outcome::Refused, |answer| answer.outcome), start.elapsed());
-    match answer {
-        Ok(answer) => ([(header::CONTENT_TYPE, "application/json")], answer.body.to_string()).into_response(),
-        Err(refused) => refused.into_response(),
+    let Entries { control_planes, workload_identities } = entries.into();
+    let observe: Observe = Arc::new(observe);
+    let (mut router, mut paths) = (Router::new(), Vec::new());
+    if let Some(planes) = control_planes {
+        let answer = move |body: Vec<u8>| ready(review(&body, &*planes).map_err(Refused::from));
+        router = router.route(PATH, entry(answer, &observe, limits));
+        paths.push(PATH);
     }
+    if let Some(identities) = workload_identities {
+        let answer = move |body| identities::answer(body, Arc::clone(&identities));
+        router = router.route(IDENTITIES_PATH, entry(answer, &observe, limits));
+        paths.push(IDENTITIES_PATH);
+    }
+    let elsewhere = format!("pods are asked about at {}\n", paths.join(" and "));
+    router
+        .method_not_allowed_fallback(async || (StatusCode::METHOD_NOT_ALLOWED, "an AdmissionReview is posted\n"))
+        .fallback(async move || (StatusCode::NOT_FOUND, elsewhere))
 }
 
-impl<O> Entry<O> {
+fn entry<A, F>(answer: A, observe: &Observe, limits: Limits) -> MethodRouter
+where
+    A: Fn(Vec<u8>) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<Answer, Refused>> + Send + 'static,
+{
+    let room = Semaphore::new(LARGEST_BODIES);
+    let entry = Arc::new(Entry { answer, observe: Arc::clone(observe), patience: limits.body, room });
+    post(move |request: Request| {
+        let entry = Arc::clone(&entry);
+        async move { entry.respond(request).await }
+    })
+}
+
+impl<A, F> Entry<A>
+where
+    A: Fn(Vec<u8>) -> F,
+    F: Future<Output = Result<Answer, Refused>>,
+{
+    async fn respond(&self, request: Request) -> Response {
+        let start = Instant::now();
+        let answer = self.answer(request.into_body()).await;
+        (self.observe)(answer.as_ref().map_or(Outcome::Refused, |answer| answer.outcome), start.elapsed());
+        match answer {
+            Ok(answer) => ([(header::CONTENT_TYPE, "application/json")], answer.body.to_string()).into_response(),
+            Err(refused) => refused.into_response(),
+        }
+    }
+
     async fn answer(&self, body: Body) -> Result<Answer, Refused> {
         let (body, _held) = timeout(self.patience, self.whole(body)).await.map_err(|_| Refused::TooSlow)??;
-        Ok(review(&body, &*self.control_planes)?)
+        (self.answer)(body).await
     }
 
     /// The body, and the room that it takes: as much as has come, whatever was announced.
@@ -115,6 +153,7 @@ impl IntoResponse for Refused {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooMuch => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TurnedOff => StatusCode::NOT_FOUND,
         };
         (status, format!("{self}\n")).into_response()
     }

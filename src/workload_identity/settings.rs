@@ -1,5 +1,6 @@
 //! How the webhook is set up, and what follows for a token.
 
+use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::{ServiceAccount, pod::Pod};
@@ -15,10 +16,14 @@ pub struct Settings {
 }
 
 /// Where a pod finds its token, and what the volume is called.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, strum::EnumString, strum::VariantNames, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Paths {
     /// Of version 1.6.0: a name of the volume that no other one has.
     #[default]
+    #[serde(rename = "v1.6")]
+    #[strum(serialize = "v1.6")]
     V1_6,
     /// Of the versions before: the path that programs may have written down. What a pod brings of that name stays as it is.
     Older,

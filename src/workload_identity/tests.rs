@@ -159,7 +159,8 @@ fn an_expiration_out_of_bounds_is_denied() {
 
 #[test]
 fn what_is_no_pod_is_denied() {
-    let broken: [(fn(&mut Value), &str); 7] = [
+    type Tweak = fn(&mut Value);
+    let broken: [(Tweak, &str); 7] = [
         (|pod| pod["spec"] = Value::Null, "spec is no object"),
         (|pod| pod["metadata"] = json!("web"), "metadata is no object"),
         (|pod| pod["spec"]["containers"] = json!({}), "/spec/containers is no list"),

@@ -17,4 +17,5 @@ mod rotation;
 mod states;
 #[path = "../support/mod.rs"]
 mod support;
+mod webhook;
 mod workloads;

@@ -11,6 +11,7 @@ use std::{
 
 use hcp_identity::cluster::access::Role;
 use serde_json::{Value, json};
+use strum::IntoEnumIterator as _;
 
 use crate::support::{
     audit,
@@ -18,7 +19,7 @@ use crate::support::{
     prometheus,
     proxy::{NOTHING, Proxy},
     read,
-    stage::{CLASS, LEASE, STATUS, Stage, condition, free_port, is_settled},
+    stage::{CLASS, Daemon, LEASE, STATUS, Stage, condition, free_port, is_settled},
 };
 
 #[tokio::test]
@@ -51,6 +52,36 @@ async fn without_any_role_it_lives_and_says_what_it_may_not() {
     assert!(daemon.log().contains("cannot watch resource"), "{}", daemon.log());
     assert!(daemon.get("/livez").starts_with("HTTP/1.1 200"));
     assert!(daemon.child.try_wait().expect("its state").is_none(), "it has ended: {}", daemon.log());
+}
+
+/// Only where they give pods an identity; and whether they can be read is nothing to HostedClusters.
+#[tokio::test]
+async fn service_accounts_are_waited_for_where_pods_get_an_identity() {
+    const IDENTIFY: [&str; 5] =
+        ["--workload-identity-webhook", "--workload-identity-tenant-id", "tenant", "--listen-webhook", "127.0.0.1:0"];
+    let unread = |daemon: &Daemon| {
+        let answer = daemon.get("/readyz");
+        let (_, words) = answer.split_once("\r\n\r\n")?;
+        Some(words.lines().filter(|line| line.contains(": no list yet")).map(str::to_owned).collect::<Vec<_>>())
+    };
+    let others: Vec<_> = Role::iter().filter(|role| *role != Role::WorkloadIdentityWebhook).collect();
+    let stage = Stage::with_roles("denied-identities", &others).await;
+    stage.create_small_world("prod").await;
+    drop(stage.daemon(&["--mode", "observe"]).await);
+    let daemon = stage.start(&stage.kubeconfig, &IDENTIFY, &[]);
+    wait_until("ServiceAccounts alone are missing", async || {
+        let unread = unread(&daemon)?;
+        (unread.len() == 1 && unread[0].starts_with("serviceaccounts: no list yet: ")).then_some(())
+    })
+    .await;
+    wait_until("provider classes are written", async || {
+        (!stage.list(&stage.plane("prod"), CLASS).await.is_empty()).then_some(())
+    })
+    .await;
+    drop(daemon);
+    let stage = Stage::new("o-identities").await;
+    let daemon = stage.start(&stage.kubeconfig, &IDENTIFY, &[]);
+    wait_until("nothing is missing", async || unread(&daemon)?.is_empty().then_some(())).await;
 }
 
 #[tokio::test]

@@ -30,9 +30,16 @@ const byControlPlaneNamespace = "controlPlaneNamespace"
 func main() {
 	keyVaultUser := flag.String("key-vault-user-client-id", "", "client id of whoever reads the vault")
 	workers := flag.Int("workers", 1, "HostedClusters that are reconciled at once")
+	webhookPort := flag.Int("webhook", 0, "port of a webhook that wires pods; it does nothing else then")
+	certificates := flag.String("certificates", "", "folder with the webhook's tls.crt and tls.key")
+	hostedClusters := flag.String("hosted-clusters", "", "file with the HostedClusters that the webhook knows")
 	flag.Parse()
 	ctrl.SetLogger(zap.New())
-	if err := run(*keyVaultUser, *workers); err != nil {
+	job := func() error { return run(*keyVaultUser, *workers) }
+	if *webhookPort != 0 {
+		job = func() error { return serve(*webhookPort, *certificates, *hostedClusters) }
+	}
+	if err := job(); err != nil {
 		ctrl.Log.Error(err, "ended")
 		os.Exit(1)
 	}

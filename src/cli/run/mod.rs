@@ -22,6 +22,7 @@ use super::{
 use crate::{
     cluster::{
         apply::Writer,
+        certificates,
         client::{Heard, Retries, certificate_authority, connect},
         daemon::{self, Applied, Shared},
         lease::{Candidate, Fence},
@@ -101,7 +102,7 @@ async fn serve_until_stopped(args: &Args) -> CommandResult {
     let client = connect(&args.target.target(), Retries::OfTheCaller, &heard, &metrics).await?;
     let version = check_server(&client).await?;
     // Taken at the start where it is wanted then: a port that is taken is said to whoever starts it.
-    let asked = match settings.serves_webhook() {
+    let asked = match settings.answers_reviews() {
         true => Some(webhook::bind(&settings).await.map_err(|why| anyhow!(why))?),
         false => None,
     };
@@ -115,7 +116,7 @@ async fn serve_until_stopped(args: &Args) -> CommandResult {
     let identity = args.identity.clone().unwrap_or_else(|| format!("hcp-identity-{}", std::process::id()));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), identity, health = %listen.health, metrics = %listen.metrics, "starting");
 
-    let (_certificates, certificate) = channel::channel(None);
+    let (served, certificate) = channel::channel(None);
     let webhook = Arc::new(Webhook::new(Arc::clone(&shared), certificate));
     let mut tasks = JoinSet::new();
     daemon::watch_all(&shared, &client, &mut tasks);
@@ -127,6 +128,10 @@ async fn serve_until_stopped(args: &Args) -> CommandResult {
     tasks.spawn(daemon::follow_settings(Arc::clone(&shared)));
     tasks.spawn(daemon::follow_credentials(Arc::clone(&shared)));
     tasks.spawn(follow_policies(Arc::clone(&shared), client.clone()));
+    let orders = certificates::Orders::new(&args.lease_namespace, environment::now);
+    let stands = Arc::clone(&shared);
+    let tell = move |standing: &certificates::Standing| stands.webhook_stands(standing);
+    tasks.spawn(certificates::keep(client.clone(), orders, shared.applied(), served, tell));
     tasks.spawn(ask_vaults(Arc::clone(&shared), knows));
     if let Some(path) = args.settings.clone() {
         let load = Box::new(move |text: &str| load(&flags, text));

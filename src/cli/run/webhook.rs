@@ -16,7 +16,7 @@ use tokio::{
 use crate::{
     cluster::{daemon::Shared, serve},
     settings::daemon::DaemonSettings,
-    webhook::{self, Certificate},
+    webhook::{self, Certificate, Entries},
 };
 
 /// Between the end of readiness and that of the server: by then no Service sends anybody here.
@@ -45,7 +45,7 @@ impl Webhook {
 
     /// Why nobody should be sent here, if so.
     pub(super) fn unready(&self) -> Option<&'static str> {
-        if !self.shared.applied().borrow().settings.serves_webhook() {
+        if !self.shared.applied().borrow().settings.answers_reviews() {
             None
         } else if *self.stopping.borrow() {
             Some("webhook: it is being stopped")
@@ -62,7 +62,7 @@ impl Webhook {
         let mut stopping = self.stopping.subscribe();
         loop {
             tokio::select! {
-                wanted = until(&mut applied, |applied| applied.settings.serves_webhook()) => if !wanted { return },
+                wanted = until(&mut applied, |applied| applied.settings.answers_reviews()) => if !wanted { return },
                 _ = until(&mut stopping, |stopping| *stopping) => return,
             }
             let listener = match first.take() {
@@ -86,7 +86,7 @@ impl Webhook {
             };
             tokio::select! {
                 _ = &mut server.running => sleep(AGAIN).await,
-                _ = until(&mut applied, |applied| !applied.settings.serves_webhook()) => {}
+                _ = until(&mut applied, |applied| !applied.settings.answers_reviews()) => {}
                 _ = until(&mut stopping, |stopping| *stopping) => sleep(FAREWELL).await,
             }
             server.stop().await;
@@ -115,7 +115,9 @@ impl Webhook {
                 let metrics = Arc::clone(&shared.metrics);
                 let observe = move |outcome, took| metrics.admission(outcome, took);
                 let stop = async { drop(stopped.await) };
-                Ok(webhook::serve(listener, shared, certificate, observe, stop).await?)
+                let entries =
+                    Entries { control_planes: Some(Arc::<Shared>::clone(&shared)), workload_identities: Some(shared) };
+                Ok(webhook::serve(listener, entries, certificate, observe, stop).await?)
             })
         });
         Ok(Server { stop, running, thread: thread.context("the webhook cannot be started")? })

@@ -104,7 +104,7 @@ enum Source {
 impl Source {
     fn of(settings: &DaemonSettings) -> Self {
         match settings.webhook.certificates {
-            _ if !settings.serves_webhook() => Self::Nowhere,
+            _ if !settings.answers_reviews() => Self::Nowhere,
             Certificates::Own => Self::Own,
             Certificates::CertManager | Certificates::Files => Self::Files(settings.webhook.certificate_folder.clone()),
         }

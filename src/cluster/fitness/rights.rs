@@ -59,8 +59,9 @@ fn uses(settings: &DaemonSettings, role: Role) -> bool {
         Role::PatchWorkloads => settings.mode == Mode::Enforce && settings.pod_patch == PodPatch::Workload,
         Role::Capz => settings.azure_cluster_identity == AzureClusterIdentityWriting::Apply,
         Role::Policies => settings.pod_patch == PodPatch::Policy,
+        Role::WorkloadIdentityWebhook => settings.workload_identity.is_some(),
         Role::WebhookAuthority | Role::WebhookRegistration => {
-            settings.serves_webhook() && settings.webhook.certificates == Certificates::Own
+            settings.answers_reviews() && settings.webhook.certificates == Certificates::Own
         }
         Role::RestartPods => settings.credentials.rotation == Rotation::Restart,
     }

@@ -11,6 +11,7 @@
 
 mod clients;
 mod golden;
+mod grown;
 mod world;
 
 use std::{env, error::Error};
