@@ -51,6 +51,9 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 const NAMESPACE: &str = "hcp-identity";
 const ACCOUNT: &str = "system:serviceaccount:hcp-identity:hcp-identity";
 
+/// What the component webhook-self-signed has.
+const COMPONENT: [&str; 3] = ["webhook-authority.yaml", "webhook-registration.yaml", "guard.yaml"];
+
 /// Seconds where a daemon has months, hours and minutes.
 const SHORT: Lifetimes = Lifetimes {
     authority: Duration::from_secs(9),
@@ -106,7 +109,7 @@ async fn install() {
     };
     succeeds(&mut apply("base/namespace.yaml"), "");
     succeeds(apply("base/service-account.yaml").args(["-n", NAMESPACE]), "");
-    for file in ["webhook-authority.yaml", "webhook-registration.yaml", "guard.yaml"] {
+    for file in COMPONENT {
         succeeds(&mut apply(&format!("components/webhook-self-signed/{file}")), "");
     }
     register("hcp-identity", 443, &json!({"none": "such"})).await;
@@ -489,7 +492,6 @@ async fn certificates_of_seconds_are_followed_and_no_call_fails() {
         let troubled: Vec<_> = content.filter_map(|standing| standing.trouble.clone()).collect();
         assert!(troubled.is_empty(), "{troubled:#?}");
     }
-    println!("{calls} pods, {asked} calls, {signers} authorities, {leaves} leaves, no failure");
     support::cluster::delete_namespace(&admin().await, &name).await;
 }
 
@@ -573,4 +575,8 @@ async fn the_webhook_has_an_authority_of_its_own() {
         delete(&admin().await, name).await;
     }
     remove_secret().await;
+    succeeds(kubectl().args(["-n", NAMESPACE, "delete", "service", SERVICE]), "");
+    for file in COMPONENT {
+        succeeds(kubectl().args(["delete", "-f", &format!("manifests/components/webhook-self-signed/{file}")]), "");
+    }
 }
