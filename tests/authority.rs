@@ -119,6 +119,11 @@ async fn install() {
         change(&client, &tampered, Trying::Only).await.is_err().then_some(())
     })
     .await;
+    let tried = PostParams { dry_run: true, ..PostParams::default() };
+    wait_until("and the other one", async || {
+        secrets(&client).create(&tried, &token("token")).await.is_err().then_some(())
+    })
+    .await;
 }
 
 async fn register(name: &str, port: u16, labels: &Value) {
@@ -134,6 +139,15 @@ fn registrations(client: &Client) -> Api<MutatingWebhookConfiguration> {
 
 fn secrets(client: &Client) -> Api<Secret> {
     Api::namespaced(client.clone(), NAMESPACE)
+}
+
+/// A Secret that would be filled with a token of the daemon's account.
+fn token(name: &str) -> Secret {
+    let secret = json!({
+        "metadata": {"name": name, "annotations": {"kubernetes.io/service-account.name": "hcp-identity"}},
+        "type": "kubernetes.io/service-account-token",
+    });
+    serde_json::from_value(secret).expect("a Secret")
 }
 
 /// With every field that there is but `url`, for pods of namespaces with a label.
@@ -295,6 +309,10 @@ async fn the_daemon_may_change_whom_to_trust_and_nothing_else() {
     for refused in [made.map(drop), deleted] {
         let refused = refused.expect_err("it may not").to_string();
         assert!(refused.contains("hcp-identity neither makes nor deletes registrations"), "{refused}");
+    }
+    for name in ["token", SECRET] {
+        let refused = secrets(&daemon).create(&PostParams::default(), &token(name)).await.expect_err("it may not");
+        assert!(refused.to_string().contains("hcp-identity makes no Secret but its webhook's authority"), "{refused}");
     }
     let may = |words: &str| {
         let output =
