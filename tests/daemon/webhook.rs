@@ -58,19 +58,8 @@ impl Registration {
 
     /// Of a daemon with a certificate of files, and for one control plane: there may be others.
     fn of_files(stage: &Stage, plane: &str) -> Self {
-        let authority = standin::Authority::new("authority").expect("an authority");
-        let (key, _) = standin::server_key().expect("a key");
-        let chain = authority.server(&format!("{SERVICE}.{}.svc", stage.namespace), &key).expect("a certificate");
-        let pem = |der: &CertificateDer<'_>| {
-            format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", BASE64_STANDARD.encode(der))
-        };
-        let folder = stage.file("certificates");
-        fs::create_dir_all(&folder).expect("a folder");
-        fs::write(folder.join("tls.crt"), chain.iter().map(pem).collect::<String>()).expect("a certificate");
-        fs::write(folder.join("tls.key"), key.serialize_pem()).expect("a key");
-        let folder = folder.to_str().expect("text").to_owned();
-        let flags = ["--webhook-certificates", "files", "--webhook-certificate-folder", &folder];
-        Self::applied(stage, &stage.namespace, &flags, |entry| {
+        let (flags, authority) = certificate_of_files(stage);
+        Self::applied(stage, &stage.namespace, &flags.each_ref().map(String::as_str), |entry| {
             entry["clientConfig"]["caBundle"] = json!(BASE64_STANDARD.encode(authority.pem()));
             let own = json!({"key": "kubernetes.io/metadata.name", "operator": "In", "values": [plane]});
             entry["namespaceSelector"]["matchExpressions"] = json!([own]);
@@ -107,6 +96,22 @@ impl Drop for Registration {
     fn drop(&mut self) {
         succeeds(kubectl().args(["delete", "mutatingwebhookconfiguration", &self.name]), "");
     }
+}
+
+/// A certificate for the webhook's Service, as flags of the daemon, and who has signed it.
+pub(super) fn certificate_of_files(stage: &Stage) -> ([String; 4], standin::Authority) {
+    let authority = standin::Authority::new("authority").expect("an authority");
+    let (key, _) = standin::server_key().expect("a key");
+    let chain = authority.server(&format!("{SERVICE}.{}.svc", stage.namespace), &key).expect("a certificate");
+    let pem = |der: &CertificateDer<'_>| {
+        format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", BASE64_STANDARD.encode(der))
+    };
+    let folder = stage.file("certificates");
+    fs::create_dir_all(&folder).expect("a folder");
+    fs::write(folder.join("tls.crt"), chain.iter().map(pem).collect::<String>()).expect("a certificate");
+    fs::write(folder.join("tls.key"), key.serialize_pem()).expect("a key");
+    let folder = folder.to_str().expect("text");
+    (["--webhook-certificates", "files", "--webhook-certificate-folder", folder].map(str::to_owned), authority)
 }
 
 async fn daemon(stage: &Stage, registration: &Registration) -> Daemon {
