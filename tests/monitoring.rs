@@ -9,9 +9,11 @@ use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 use hcp_identity::{
+    admission::Outcome,
     cluster::metrics::{Gathered, Metrics},
     condition::Reason,
 };
@@ -61,6 +63,8 @@ fn exported() -> BTreeSet<String> {
     let metrics = Metrics::default();
     metrics.request(&http::Method::GET, 200);
     metrics.write("patch", "deployments", "done");
+    metrics.admission(Outcome::Wired, Duration::ZERO);
+    metrics.webhook_certificate(Timestamp::from_second(60).ok());
     let at = |second| Some(Time(Timestamp::from_second(second).expect("a time")));
     let credential = CredentialStatus {
         version: "new".into(),

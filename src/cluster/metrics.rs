@@ -123,7 +123,8 @@ impl Metrics {
         self.review_durations.observe(took.as_secs_f64());
     }
 
-    pub(super) fn webhook_certificate(&self, not_after: Option<Timestamp>) {
+    /// When what the webhook is served with expires, if it is served.
+    pub fn webhook_certificate(&self, not_after: Option<Timestamp>) {
         match not_after {
             Some(not_after) => {
                 self.webhook_certificate.get_or_create(&Vec::new()).set(not_after.as_second());
