@@ -129,15 +129,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        cluster::{
-            access::{
-                CLASSES, CSI_DRIVERS, DEPLOYMENTS, FAILED_MOUNTS, HOSTED_CLUSTERS, NAMESPACES, POD_STATUSES, PODS,
-                STATUSES,
-            },
-            client::Heard,
-            metrics::Metrics,
-            project,
-        },
+        cluster::{client::Heard, metrics::Metrics, project},
         component::{COMPONENTS, Id},
         observed::Class,
         settings::{SettingsFile, daemon::DaemonSettings},
@@ -170,19 +162,7 @@ mod tests {
 
         fn listed() -> Self {
             let replica = Self::new();
-            for kind in [
-                &HOSTED_CLUSTERS,
-                &CLASSES,
-                &POD_STATUSES,
-                &CSI_DRIVERS,
-                &DEPLOYMENTS,
-                &PODS,
-                &FAILED_MOUNTS,
-                &NAMESPACES,
-                &STATUSES,
-            ] {
-                replica.shared.listed(kind);
-            }
+            replica.shared.kinds().into_iter().for_each(|kind| replica.shared.listed(kind));
             replica.put_cluster("prod", |_| {});
             replica
         }

@@ -184,7 +184,7 @@ impl Shared {
     }
 
     /// What HostedClusters need.
-    fn kinds(&self) -> Vec<&'static Access> {
+    pub(super) fn kinds(&self) -> Vec<&'static Access> {
         let mut kinds = vec![
             &HOSTED_CLUSTERS,
             &CLASSES,

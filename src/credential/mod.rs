@@ -26,6 +26,8 @@ pub use document::Field;
 pub use encoding::decode;
 pub use hcp_identity_api::hosted_cluster::ObjectEncoding;
 pub use judge::{CertificateFacts, Expectation, Facts, VaultDates, Verdict, judge};
+#[cfg(feature = "webhook")]
+pub(crate) use pem::encode as pem_block;
 pub use problem::{Consumer, Problem, Reason};
 pub use secret::Secret;
 pub use sign_in::SignIn;

@@ -48,7 +48,7 @@ fn next(mut rest: &[u8]) -> Option<(Block, &[u8])> {
 }
 
 /// The block as Go's `encoding/pem` writes it.
-pub(super) fn encode(label: &str, bytes: &[u8]) -> Secret {
+pub(crate) fn encode(label: &str, bytes: &[u8]) -> Secret {
     let mut line = Zeroizing::new([0; 64]);
     // Room for everything: a buffer that grows leaves a copy behind.
     let mut text = Vec::with_capacity(2 * label.len() + bytes.len() * 3 / 2 + 64);

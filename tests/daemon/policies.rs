@@ -1,7 +1,10 @@
 //! `podPatch: policy`: pods are wired as they are created, and HyperShift's Deployments stay as they are.
 
 use hypershift_sim::{Azure, ControlPlane, Operator};
-use kube::{ResourceExt as _, api::DeleteParams};
+use kube::{
+    ResourceExt as _,
+    api::{DeleteParams, DynamicObject},
+};
 use serde_json::json;
 use tokio::sync::Mutex;
 
@@ -28,6 +31,28 @@ pub(super) async fn reconcile(operators: &mut [Operator]) -> usize {
         operator.reconcile().await.expect("the operator writes");
     }
     operators.iter().flat_map(Operator::writes).filter(|write| write.changed()).count()
+}
+
+/// Makes pods anew until they are wired: what wires them comes to the API server's admission when it comes.
+pub(super) async fn until_wired(stage: &Stage, plane: &str) {
+    wait_until("every pod is wired", async || {
+        for pod in stage.list(plane, POD).await {
+            let hands_on = ["cluster-network-operator", "cluster-storage-operator"];
+            let is_done = is_wired(&pod) || hands_on.contains(&pod.labels()["app"].as_str());
+            if !is_done && pod.metadata.deletion_timestamp.is_none() {
+                stage.api(plane, POD).delete(&pod.name_any(), &DeleteParams::default().grace_period(0)).await.ok();
+            }
+        }
+        stage.mount_all(plane).await;
+        let status = stage.status("prod").await?;
+        (status["wired"] == "9/9" && status["mounted"] == "9/9").then_some(())
+    })
+    .await;
+}
+
+pub(super) fn is_wired(pod: &DynamicObject) -> bool {
+    let volumes = pod.data["spec"]["volumes"].as_array().into_iter().flatten();
+    volumes.into_iter().any(|volume| volume.pointer("/csi/volumeAttributes/secretProviderClass").is_some())
 }
 
 /// Policies, and the webhook's registration, are of the whole cluster: one test after the other says what is there.
@@ -67,24 +92,7 @@ async fn pods_are_wired_by_policies_and_no_deployment_changes() {
     let status = stage.ready_reason("prod", "NotInjected").await;
     assert_eq!(status["wired"], "0/9", "{status:#}");
 
-    // Policies come to the API server's admission when they come: pods are made anew until they are wired.
-    wait_until("every pod is wired", async || {
-        for pod in pods().await {
-            let volumes = pod.data["spec"]["volumes"].as_array().into_iter().flatten();
-            let is_wired = volumes.into_iter().any(|volume| volume.get("csi").is_some());
-            let hands_on = ["cluster-network-operator", "cluster-storage-operator"];
-            if !is_wired
-                && !hands_on.contains(&pod.labels()["app"].as_str())
-                && pod.metadata.deletion_timestamp.is_none()
-            {
-                stage.api(&plane, POD).delete(&pod.name_any(), &DeleteParams::default().grace_period(0)).await.ok();
-            }
-        }
-        stage.mount_all(&plane).await;
-        let status = stage.status("prod").await?;
-        (status["wired"] == "9/9" && status["mounted"] == "9/9").then_some(())
-    })
-    .await;
+    until_wired(&stage, &plane).await;
     stage.ready_reason("prod", "Ready").await;
     assert_eq!(reconcile(&mut operators).await, written, "HyperShift has nothing to put right");
     let after = (stage.generations(&plane, CLASS).await, stage.generations(&plane, DEPLOYMENT).await);

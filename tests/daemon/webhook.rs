@@ -32,7 +32,7 @@ use tokio::{
 
 use crate::{
     credentials::World,
-    policies::{ADMISSION, reconcile, unwired},
+    policies::{ADMISSION, is_wired, reconcile, until_wired, unwired},
     support::{
         cluster::{kubectl, label_namespace, succeeds, wait_until},
         pipe, read,
@@ -128,11 +128,6 @@ fn ingress() -> DynamicObject {
     serde_json::from_value(pod).expect("a pod")
 }
 
-fn is_wired(pod: &DynamicObject) -> bool {
-    let volumes = pod.data["spec"]["volumes"].as_array().into_iter().flatten();
-    volumes.into_iter().any(|volume| volume.pointer("/csi/volumeAttributes/secretProviderClass").is_some())
-}
-
 async fn create(stage: &Stage, plane: &str) -> DynamicObject {
     stage.api(plane, POD).create(&PostParams::default(), &ingress()).await.expect("no pod is kept away")
 }
@@ -163,19 +158,7 @@ async fn pods_are_wired_by_the_webhook_and_no_deployment_changes() {
     let daemon = daemon(&stage, &registration).await;
     let status = stage.ready_reason("prod", "NotInjected").await;
     assert_eq!(status["wired"], "0/9", "{status:#}");
-    wait_until("every pod is wired", async || {
-        for pod in pods().await {
-            let hands_on = ["cluster-network-operator", "cluster-storage-operator"];
-            let is_done = is_wired(&pod) || hands_on.contains(&pod.labels()["app"].as_str());
-            if !is_done && pod.metadata.deletion_timestamp.is_none() {
-                stage.api(&plane, POD).delete(&pod.name_any(), &DeleteParams::default().grace_period(0)).await.ok();
-            }
-        }
-        stage.mount_all(&plane).await;
-        let status = stage.status("prod").await?;
-        (status["wired"] == "9/9" && status["mounted"] == "9/9").then_some(())
-    })
-    .await;
+    until_wired(&stage, &plane).await;
     stage.ready_reason("prod", "Ready").await;
     assert_eq!(reconcile(&mut operators).await, written, "HyperShift has nothing to put right");
     let after = (stage.generations(&plane, CLASS).await, stage.generations(&plane, DEPLOYMENT).await);
@@ -295,14 +278,15 @@ impl Other {
 
 /// Has the entry trust another CA.
 fn trust(bundle: &[u8]) {
-    let patch = json!([{
-        "op": "add", "path": "/webhooks/0/clientConfig/caBundle", "value": BASE64_STANDARD.encode(bundle),
-    }]);
+    let bundle = BASE64_STANDARD.encode(bundle);
+    edit(&json!([{"op": "add", "path": "/webhooks/0/clientConfig/caBundle", "value": bundle}]));
+}
+
+/// Edits the registration, as somebody does who is not the daemon.
+fn edit(patch: &Value) {
     let patch = patch.to_string();
-    succeeds(
-        kubectl().args(["patch", "mutatingwebhookconfiguration", "hcp-identity", "--type", "json", "-p", &patch]),
-        "",
-    );
+    let registration = ["mutatingwebhookconfiguration", "hcp-identity", "--type", "json", "-p", &patch];
+    succeeds(kubectl().arg("patch").args(registration), "");
 }
 
 async fn listen(port: u16) -> TcpListener {
@@ -403,11 +387,7 @@ async fn nothing_that_becomes_of_the_webhook_keeps_a_pod_away() {
     let status = stage.ready_reason("prod", "WebhookUnavailable").await;
     assert!(status.to_string().contains("conflict with \\\"kubectl-patch\\\""), "{status:#}");
     drop(mine);
-    let patch = json!([{"op": "remove", "path": "/webhooks/0/clientConfig/caBundle"}]).to_string();
-    succeeds(
-        kubectl().args(["patch", "mutatingwebhookconfiguration", "hcp-identity", "--type", "json", "-p", &patch]),
-        "",
-    );
+    edit(&json!([{"op": "remove", "path": "/webhooks/0/clientConfig/caBundle"}]));
     let _again = daemon(&stage, &registration).await;
     until_wiring(&stage, &plane).await;
     let created = stream::iter(0..2_000).map(|_| create(&stage, &plane)).buffer_unordered(64).map(|pod| is_wired(&pod));
