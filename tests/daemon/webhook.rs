@@ -390,7 +390,7 @@ async fn nothing_that_becomes_of_the_webhook_keeps_a_pod_away() {
     edit(&json!([{"op": "remove", "path": "/webhooks/0/clientConfig/caBundle"}]));
     let _again = daemon(&stage, &registration).await;
     until_wiring(&stage, &plane).await;
-    let created = stream::iter(0..2_000).map(|_| create(&stage, &plane)).buffer_unordered(64).map(|pod| is_wired(&pod));
+    let created = stream::iter(0..2_000).map(|_| create(&stage, &plane)).buffer_unordered(32).map(|pod| is_wired(&pod));
     let wired = created.filter(|wired| std::future::ready(*wired)).count().await;
     assert_eq!(wired, 2_000);
     stage
