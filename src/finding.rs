@@ -386,6 +386,21 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// A text that may have no more bytes than these, cut between characters.
+pub(crate) fn shortened(text: &str, longest: usize) -> String {
+    const CUT: &str = "…";
+    if text.len() <= longest {
+        return text.to_owned();
+    }
+    [beginning(text, longest.saturating_sub(CUT.len())), CUT].concat()
+}
+
+/// As much of a text as these bytes hold, cut between characters.
+pub(crate) fn beginning(text: &str, longest: usize) -> &str {
+    let end = (0..=longest.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
+    text.get(..end).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -415,5 +430,13 @@ mod tests {
             finding.to_string(),
             "error[Required]: cluster.yaml:14:9: document 2: HostedCluster clusters/prod: spec.x: is missing (value \"a\\nb\"); add it"
         );
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_keeps_as_much_as_fits() {
+        assert_eq!(shortened("short", 5), "short");
+        assert_eq!(shortened("a remedy at the end", 12), "a remedy …");
+        assert_eq!(shortened("äöü", 5), "ä…");
+        assert_eq!((beginning("äöü", 3), beginning("äöü", 9), beginning("", 3)), ("ä", "äöü", ""));
     }
 }

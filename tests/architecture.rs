@@ -51,7 +51,7 @@ const ARROWS: [(&str, &[&str]); 35] = [
     ("manifest", &["finding"]),
     ("crd", &["clouds", "finding", "names"]),
     ("credential", &["clouds", "finding", "names"]),
-    ("explain", &["names"]),
+    ("explain", &["finding", "names"]),
     ("verification", &["credential", "plan"]),
     ("vault", &["assertion", "clouds", "credential", "explain", "finding", "names", "verification"]),
     ("assertion", &["credential"]),

@@ -21,7 +21,7 @@ use self::{
 use crate::{
     component::{COMPONENTS, Id},
     condition::Reason,
-    finding::Problem,
+    finding::{Problem, shortened},
     plan::{Addition, Plan, Template, Wired},
 };
 
@@ -154,12 +154,12 @@ fn is_of_the_table(pod: &Value) -> bool {
 impl Words {
     fn warn(&mut self, warning: &str) {
         if self.warnings.len() < WARNINGS {
-            self.warnings.push(shortened(warning));
+            self.warnings.push(shortened(warning, LONGEST));
         }
     }
 
     fn say(&mut self, key: &'static str, audit: &str, warning: &str) {
-        self.audit.insert(key, shortened(audit));
+        self.audit.insert(key, shortened(audit, LONGEST));
         self.warn(&format!("hcp-identity does not wire this pod: {warning}"));
     }
 
@@ -182,7 +182,7 @@ impl Words {
 
     fn conflict(&mut self, problems: &[Problem]) {
         let fields: Vec<_> = problems.iter().map(|problem| format!("{} {}", problem.reason, problem.field)).collect();
-        self.audit.insert("conflict", shortened(&fields.join(", ")));
+        self.audit.insert("conflict", shortened(&fields.join(", "), LONGEST));
         for problem in problems {
             let Problem { field, message, remedy, .. } = problem;
             self.warn(&format!("hcp-identity does not wire this pod: {field}: {message}; {remedy}"));
@@ -198,9 +198,4 @@ fn ids(additions: &[Addition]) -> Vec<Id> {
 
 fn joined(ids: &[Id]) -> String {
     ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
-}
-
-/// Cut between characters.
-fn shortened(text: &str) -> String {
-    if text.len() <= LONGEST { text.to_owned() } else { text.chars().take(LONGEST / 4).chain("…".chars()).collect() }
 }

@@ -17,6 +17,8 @@ use serde::Serialize;
 pub use recognise::{Recognised, recognise};
 pub use row::{Match, Row, Source};
 
+use crate::finding::beginning;
+
 /// Of a longer text the beginning counts.
 const MOST_BYTES: usize = 64 << 10;
 
@@ -45,7 +47,7 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
 /// Linear in a bounded part of the text, whatever it is. Values of the text come out only where they are names.
 #[must_use]
 pub fn explain(text: &str) -> Option<Explanation> {
-    let text = bounded(text);
+    let text = beginning(text, MOST_BYTES);
     let recognised = recognise(text);
     let row = rows().find(|row| fits(row, text, &recognised))?;
     Some(Explanation {
@@ -72,9 +74,4 @@ fn command(template: &str, recognised: &Recognised) -> String {
         command = command.replace(&format!("{{{kind}}}"), &value);
     }
     command
-}
-
-fn bounded(text: &str) -> &str {
-    let end = (0..=MOST_BYTES.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
-    text.get(..end).unwrap_or_default()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::names::is_uuid;
+use crate::{finding::beginning, names::is_uuid};
 
 /// Names and values, by kind. Only what a name can be made of is taken, so that it can stand in a command.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
@@ -119,7 +119,7 @@ fn of_a_path(character: char) -> bool {
 /// What a text names, as far as it is looked at.
 #[must_use]
 pub fn recognise(text: &str) -> Recognised {
-    let text = super::bounded(text);
+    let text = beginning(text, super::MOST_BYTES);
     let mut found = Recognised::default();
     for pattern in &PATTERNS {
         if !found.0.contains_key(pattern.kind)

@@ -204,14 +204,9 @@ impl Conditions<'_> {
     }
 }
 
-/// What the CRD allows, cut between characters.
+/// What the CRD allows.
 fn shortened(message: &str) -> String {
-    const LONGEST: usize = 4096;
-    if message.len() <= LONGEST {
-        message.to_owned()
-    } else {
-        message.chars().take(LONGEST / 4).chain("…".chars()).collect()
-    }
+    crate::finding::shortened(message, 4096)
 }
 
 fn component(state: &ComponentState, named: &[Identity], credentials: &Credentials) -> ComponentStatus {

@@ -32,11 +32,11 @@ use tokio::{
 
 use crate::{
     credentials::World,
-    policies::{ADMISSION, is_wired, reconcile, until_wired, unwired},
+    policies::{ADMISSION, Hypershift, is_wired},
     support::{
         cluster::{kubectl, label_namespace, succeeds, wait_until},
         pipe, read,
-        stage::{CLASS, DEPLOYMENT, Daemon, HOSTED_CLUSTER, POD, Stage, free_port},
+        stage::{DEPLOYMENT, Daemon, HOSTED_CLUSTER, POD, Stage, free_port},
     },
 };
 
@@ -147,23 +147,9 @@ async fn pods_are_wired_by_the_webhook_and_no_deployment_changes() {
     let _alone = ADMISSION.lock().await;
     let stage = Stage::new("webhook").await;
     let registration = Registration::new(&stage);
-    let mut operators = unwired(&stage).await;
-    reconcile(&mut operators).await;
-    let written = reconcile(&mut operators).await;
-    let plane = stage.plane("prod");
-    let pods = async || stage.list(&plane, POD).await;
-    wait_until("there are pods", async || (pods().await.len() == 11).then_some(())).await;
-    let before = (stage.generations(&plane, CLASS).await, stage.generations(&plane, DEPLOYMENT).await);
-
+    let mut hypershift = Hypershift::at_rest(&stage).await;
     let daemon = daemon(&stage, &registration).await;
-    let status = stage.ready_reason("prod", "NotInjected").await;
-    assert_eq!(status["wired"], "0/9", "{status:#}");
-    until_wired(&stage, &plane).await;
-    stage.ready_reason("prod", "Ready").await;
-    assert_eq!(reconcile(&mut operators).await, written, "HyperShift has nothing to put right");
-    let after = (stage.generations(&plane, CLASS).await, stage.generations(&plane, DEPLOYMENT).await);
-    assert_eq!(before, after);
-    assert_eq!(daemon.changes(), 0, "{}", daemon.log());
+    hypershift.pods_are_wired_and_nothing_else_moves(&daemon).await;
     assert!(daemon.metric("hcp_identity_admission_requests_total", "outcome=\"wired\"") >= 9.0);
 }
 

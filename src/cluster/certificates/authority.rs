@@ -11,10 +11,11 @@ use kube::{Api, Client, api::PostParams};
 use super::{
     Orders, Served, Standing, Telling,
     registration::{REGISTRATIONS, Trust, have_trusted},
+    remedy,
 };
 use crate::{
     certificates::{Authority, Leaf},
-    cluster::{access::AUTHORITY, client::words},
+    cluster::access::AUTHORITY,
     finding,
     observed::MANAGER,
     plan::MANAGED_BY,
@@ -168,15 +169,5 @@ impl<'a> Keeper<'a> {
 
     fn place(&self) -> String {
         format!("Secret {}/{SECRET}", self.orders.service.namespace)
-    }
-}
-
-fn remedy(error: &kube::Error) -> String {
-    let what = words(error);
-    match error {
-        kube::Error::Api(status) if status.code == 403 => {
-            format!("{what}; grant what manifests/components/webhook-self-signed has")
-        }
-        _ => what,
     }
 }

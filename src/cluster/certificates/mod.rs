@@ -14,7 +14,7 @@ use rustls::sign::CertifiedKey;
 use tokio::sync::watch;
 
 pub use self::{authority::SECRET, registration::REGISTRATIONS};
-use super::daemon::Applied;
+use super::{client::words, daemon::Applied};
 use crate::{
     certificates::{Lifetimes, Service},
     settings::daemon::{Certificates, DaemonSettings},
@@ -137,5 +137,16 @@ impl Telling<'_> {
         }
         (self.tell)(&standing);
         self.last = Some(standing);
+    }
+}
+
+/// What the API server says of a request about our own certificate, and what to do about it.
+fn remedy(error: &kube::Error) -> String {
+    let what = words(error);
+    match error {
+        kube::Error::Api(status) if status.code == 403 => {
+            format!("{what}; grant what manifests/components/webhook-self-signed has")
+        }
+        _ => what,
     }
 }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::{
     cluster::{
         access::{Access, REGISTRATIONS as ACCESS, Verb},
-        client::{chain, words},
+        client::chain,
     },
     observed::MANAGER,
 };
@@ -130,11 +130,8 @@ fn patch(name: &str, found: &Registration, bundle: &str) -> Value {
 }
 
 fn remedy(error: &kube::Error) -> String {
-    let what = words(error);
+    let what = super::remedy(error);
     match error {
-        kube::Error::Api(status) if status.code == 403 => {
-            format!("{what}; grant what manifests/components/webhook-self-signed has")
-        }
         kube::Error::Api(status) if status.code == 409 && is_owned(&status.message) => {
             format!("{what}; let nobody else write it, or set webhook.certificates to who does")
         }
