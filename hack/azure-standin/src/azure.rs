@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use rustls::pki_types::CertificateDer;
 
 use crate::{
+    arm,
     clock::Clock,
     cloud::Service,
     entra,
@@ -65,6 +66,7 @@ pub struct Azure {
     /// Authorities of issuers that are somewhere else.
     trusted: Vec<CertificateDer<'static>>,
     app_service_secret: Redacted,
+    busy: arm::Busy,
 }
 
 impl Azure {
@@ -80,6 +82,7 @@ impl Azure {
             signer,
             trusted,
             app_service_secret: Redacted::new(random::hex(16)),
+            busy: arm::Busy::default(),
         }
     }
 
@@ -101,6 +104,10 @@ impl Azure {
 
     pub(crate) fn trusted(&self) -> &[CertificateDer<'static>] {
         &self.trusted
+    }
+
+    pub(crate) fn busy(&self) -> &arm::Busy {
+        &self.busy
     }
 
     pub fn with_world<T>(&self, look: impl FnOnce(&World) -> T) -> T {
@@ -156,6 +163,10 @@ impl Azure {
             Effect::Status { status, retry_after_seconds } => {
                 Outcome::Answered(self.dressed(service, failure(service, status, retry_after_seconds)))
             }
+            Effect::Refuse { status, code, message, retry_after_seconds } => {
+                let answer = arm::refusal(as_status(status), &code, &message);
+                Outcome::Answered(self.dressed(service, patient(answer, retry_after_seconds)))
+            }
             Effect::Slow { milliseconds } => {
                 tokio::time::sleep(std::time::Duration::from_millis(milliseconds)).await;
                 Outcome::Answered(self.serve(service, operation, call).await)
@@ -167,6 +178,7 @@ impl Azure {
         let answer = match service {
             Service::Entra(cloud) => entra::answer(self, *cloud, operation, call).await,
             Service::KeyVault { cloud, vault } => vault::answer(self, *cloud, vault, operation, call),
+            Service::Manager(cloud) => arm::answer(self, *cloud, call).await,
             Service::Documents => self.document(call),
             Service::Metadata => identity::metadata(self, operation, call),
             Service::AppService => identity::app_service(self, operation, call),
@@ -191,6 +203,7 @@ impl Azure {
         let answer = with_header(answer, id, &random::uuid());
         match service {
             Service::KeyVault { .. } => vault::dressed(answer),
+            Service::Manager(_) => arm::dressed(answer),
             _ => answer,
         }
     }
@@ -205,11 +218,20 @@ fn no_such_host(host: &str) -> Answer {
 
 /// What a service says that cannot.
 fn failure(service: &Service, status: u16, retry_after_seconds: Option<u32>) -> Answer {
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let status = as_status(status);
     let answer = match service {
         Service::KeyVault { .. } => vault::failure(status),
+        Service::Manager(_) => arm::failure(status),
         _ => identity::failure(status),
     };
+    patient(answer, retry_after_seconds)
+}
+
+fn as_status(status: u16) -> StatusCode {
+    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+fn patient(answer: Answer, retry_after_seconds: Option<u32>) -> Answer {
     match retry_after_seconds {
         Some(seconds) => with_header(answer, header::RETRY_AFTER, &seconds.to_string()),
         None => answer,

@@ -1,8 +1,9 @@
-//! An Azure that fits into a test: Entra's tokens, Key Vault's secrets, managed identities.
+//! An Azure that fits into a test: Entra's tokens, Key Vault's secrets, managed identities, ARM.
 //!
 //! It trusts nothing. A client that sends the wrong thing gets the refusal that Azure gives; what is not known of Azure
 //! stands in `docs/azure-standin.md`. SDKs reach it unmodified, by a proxy that has Azure's own host names.
 
+pub mod arm;
 pub mod authority;
 pub mod azure;
 pub mod certificate;
