@@ -32,6 +32,30 @@ pub struct Rules {
     pub longest_assertion: Option<SignedDuration>,
     /// Whether a client assertion can be used once only. Azure is not known to refuse the second time.
     pub refuse_replays: bool,
+    /// How Entra keeps the keys of issuers.
+    pub issuer_keys: KeptKeys,
+}
+
+/// How long the keys of an issuer are good without asking it. What Entra does is not told; Microsoft tells others to do so:
+/// <https://learn.microsoft.com/entra/identity-platform/signing-key-rollover>.
+#[derive(Clone, Copy, Debug)]
+pub struct KeptKeys {
+    /// After so long they are asked for again.
+    pub fresh: SignedDuration,
+    /// After so long they are not used any more, even if the issuer does not answer.
+    pub stale: SignedDuration,
+    /// For a key that is not among them they are asked for again, but not sooner than this after the last time.
+    pub asked_again: SignedDuration,
+}
+
+impl Default for KeptKeys {
+    fn default() -> Self {
+        Self {
+            fresh: SignedDuration::from_hours(1),
+            stale: SignedDuration::from_hours(24),
+            asked_again: SignedDuration::ZERO,
+        }
+    }
 }
 
 impl Default for Rules {
@@ -40,6 +64,7 @@ impl Default for Rules {
             clock_skew: SignedDuration::from_mins(5),
             longest_assertion: Some(SignedDuration::from_hours(24)),
             refuse_replays: true,
+            issuer_keys: KeptKeys::default(),
         }
     }
 }

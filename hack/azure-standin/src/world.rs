@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    arm::{self, Assigned, Subscription},
+    arm::{self, Assigned, Spreading, Subscription},
     certificate::Certificate,
     cloud::Cloud,
     secret::Redacted,
@@ -24,6 +24,8 @@ pub struct World {
     pub documents: BTreeMap<(String, String), PublicDocument>,
     /// `jti` of the assertions that were taken.
     pub spent_assertions: BTreeSet<String>,
+    /// The keys of issuers and when they were asked for, by issuer.
+    pub(crate) issuer_keys: BTreeMap<String, (Timestamp, serde_json::Value)>,
     /// Subscriptions and what is in them.
     pub arm: arm::Store,
 }
@@ -190,6 +192,19 @@ impl World {
     #[must_use]
     pub fn principal(&self, tenant: &Tenant, client_id: &str) -> Option<&Principal> {
         self.principals.iter().find(|one| one.tenant == tenant.id && one.client_id.eq_ignore_ascii_case(client_id))
+    }
+
+    /// One whose making has spread as far as the token endpoint: a look that counts.
+    pub(crate) fn spread_principal(&mut self, tenant: &Tenant, client_id: &str, now: Timestamp) -> Option<Principal> {
+        let mut principal = self.principal(tenant, client_id)?.clone();
+        let replication = &mut self.arm.replication;
+        if !replication.is_seen(Spreading::Principals, &principal.object_id, now) {
+            return None;
+        }
+        principal.federated_credentials.retain(|one| {
+            replication.is_seen(Spreading::FederatedCredentials, &federation_key(client_id, &one.name), now)
+        });
+        Some(principal)
     }
 
     /// The cloud of the tenant with this id.

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use azure_standin::arm::{Behaviour, Delay, Spreading};
+use http::Method;
 use jiff::SignedDuration;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::world::{GROUP, IDENTITIES, ROLES, SUBSCRIPTION, World, assignment, credential, definition};
+use crate::world::{
+    GROUP, IDENTITIES, ROLES, STRANGER, SUBSCRIPTION, World, assignment, credential, definition, object_of,
+};
 
 const READER: &str = "acdd72a7-3385-48ef-bd42-f606fba81ae7";
 const ONE: &str = "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa";
@@ -66,4 +69,17 @@ async fn a_new_role_is_not_found_for_a_while() {
     let path = format!("{}?$filter=roleName%20eq%20'operator'", definition("").trim_end_matches('/'));
     assert_eq!(world.get(&path, ROLES).await.json()["value"], json!([]));
     assert_eq!(world.get(&path, ROLES).await.json()["value"][0]["name"], ONE);
+}
+
+#[tokio::test]
+async fn a_new_role_assignment_allows_nothing_for_a_while() {
+    let world = slow(Spreading::RoleAssignments, TWO_CALLS).await;
+    let grant = json!({"properties": {"principalId": object_of(STRANGER), "roleDefinitionId": definition(READER)}});
+    assert_eq!(world.put(&assignment(GROUP, ONE), ROLES, grant).await.code(), "201");
+    let token = world.token_of(STRANGER, "https://management.azure.com/.default").await;
+    let mut codes = Vec::new();
+    for _ in 0..3 {
+        codes.push(world.call_as(&token, Method::GET, GROUP, "2021-04-01", Value::Null).await.code());
+    }
+    assert_eq!(codes, ["403 AuthorizationFailed", "403 AuthorizationFailed", "200"]);
 }
