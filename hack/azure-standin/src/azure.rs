@@ -7,9 +7,10 @@ use jiff::SignedDuration;
 use rustls::pki_types::CertificateDer;
 
 use crate::{
-    arm,
+    arm, blobs,
+    blobs::BlobStore,
     clock::Clock,
-    cloud::Service,
+    cloud::{Cloud, Service},
     entra,
     exchange::{Answer, Call, Channel, text, with_header},
     fault::{Effect, Faults},
@@ -92,6 +93,7 @@ pub struct Azure {
     trusted: Vec<CertificateDer<'static>>,
     app_service_secret: Redacted,
     busy: arm::Busy,
+    blob_store: Option<BlobStore>,
 }
 
 impl Azure {
@@ -108,7 +110,19 @@ impl Azure {
             trusted,
             app_service_secret: Redacted::new(random::hex(16)),
             busy: arm::Busy::default(),
+            blob_store: None,
         }
+    }
+
+    /// With the blobs of storage accounts.
+    #[must_use]
+    pub fn with_blob_store(mut self, store: Option<BlobStore>) -> Self {
+        self.blob_store = store;
+        self
+    }
+
+    pub(crate) fn blob_store(&self) -> Option<&BlobStore> {
+        self.blob_store.as_ref()
     }
 
     #[must_use]
@@ -164,8 +178,23 @@ impl Azure {
                 });
                 exists.then_some(service)
             }
+            Service::Website { account } => {
+                self.with_world(|world| world.arm.accounts.contains_key(account)).then_some(service)
+            }
+            Service::Blobs { cloud, account } => {
+                Some(if self.keeps_blobs(*cloud, account, host, path) { service } else { Service::Documents })
+            }
             _ => Some(service),
         }
+    }
+
+    /// A document of the world is in front of what an account has.
+    fn keeps_blobs(&self, cloud: Cloud, account: &str, host: &str, path: &str) -> bool {
+        self.with_world(|world| {
+            let is_document = world.documents.contains_key(&(host.to_owned(), path.to_owned()));
+            let known = world.arm.accounts.get(account).and_then(|account| world.arm.tenant_of(&account.id()));
+            !is_document && known.is_some_and(|tenant| world.cloud_of(&tenant) == cloud)
+        })
     }
 
     /// Answers a request, or does to it what a fault says.
@@ -204,6 +233,8 @@ impl Azure {
             Service::Entra(cloud) => entra::answer(self, *cloud, operation, call).await,
             Service::KeyVault { cloud, vault } => vault::answer(self, *cloud, vault, operation, call),
             Service::Manager(cloud) => arm::answer(self, *cloud, call).await,
+            Service::Blobs { cloud, account } => return blobs::answer(self, *cloud, account, call).await,
+            Service::Website { account } => return blobs::website(self, account, call).await,
             Service::Documents => self.document(call),
             Service::Metadata => identity::metadata(self, operation, call),
             Service::AppService => identity::app_service(self, operation, call),
@@ -247,6 +278,7 @@ fn failure(service: &Service, status: u16, retry_after_seconds: Option<u32>) -> 
     let answer = match service {
         Service::KeyVault { .. } => vault::failure(status),
         Service::Manager(_) => arm::failure(status),
+        Service::Blobs { .. } | Service::Website { .. } => blobs::failure(status),
         _ => identity::failure(status),
     };
     patient(answer, retry_after_seconds)

@@ -110,6 +110,15 @@ pub enum Service {
         vault: String,
     },
     Manager(Cloud),
+    /// Blobs of an account that ARM has.
+    Blobs {
+        cloud: Cloud,
+        account: String,
+    },
+    /// The static website of an account that ARM has.
+    Website {
+        account: String,
+    },
     /// Public documents of issuers: a blob account, or any other host that the world has documents of.
     Documents,
     /// The metadata service of the machine.
@@ -144,7 +153,10 @@ impl Service {
         if let Some(vault) = below(names.vaults) {
             return Some(Self::KeyVault { cloud: names.cloud, vault });
         }
-        below(names.blobs).map(|_| Self::Documents)
+        if let Some(account) = below(names.websites).as_deref().and_then(|name| name.strip_suffix(WEB_ZONE)) {
+            return account.strip_suffix('.').map(|account| Self::Website { account: account.to_owned() });
+        }
+        below(names.blobs).map(|account| Self::Blobs { cloud: names.cloud, account })
     }
 }
 
@@ -162,7 +174,10 @@ mod tests {
         assert_eq!(at("kv.vault.azure.net"), vault(Cloud::Public));
         assert_eq!(at("kv.vault.azure.cn"), vault(Cloud::China));
         assert_eq!(at("management.chinacloudapi.cn"), Some(Service::Manager(Cloud::China)));
-        assert_eq!(at("account.blob.core.windows.net"), Some(Service::Documents));
+        let account = "account".to_owned();
+        let blobs = Service::Blobs { cloud: Cloud::Public, account: account.clone() };
+        assert_eq!(at("account.blob.core.windows.net"), Some(blobs));
+        assert_eq!(at("account.z13.web.core.windows.net"), Some(Service::Website { account }));
         assert_eq!(at("evil-login.microsoftonline.com.example"), None);
         assert_eq!(at("vault.azure.net"), None);
     }

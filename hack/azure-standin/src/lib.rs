@@ -6,6 +6,8 @@
 pub mod arm;
 pub mod authority;
 pub mod azure;
+pub mod azurite;
+pub mod blobs;
 pub mod certificate;
 pub mod clock;
 pub mod cloud;
@@ -36,6 +38,7 @@ use tokio::net::TcpListener;
 use crate::{
     authority::{Authority, CertificateError},
     azure::{Azure, Rules},
+    blobs::BlobStore,
     control::About,
     server::{Connections, Purpose, Server, acceptor},
     signer::{Signer, SignerError},
@@ -55,6 +58,8 @@ pub struct Settings {
     pub rules: Rules,
     /// Authorities of issuers that the stand-in does not serve itself.
     pub trusted: Vec<CertificateDer<'static>>,
+    /// Where the blobs of storage accounts are kept; without one there are none but the documents of the world.
+    pub blob_store: Option<BlobStore>,
     /// Entra's signing key; without one, one is made, which takes its time in an unoptimised build.
     pub signer: Option<Arc<Signer>>,
 }
@@ -70,6 +75,7 @@ impl Default for Settings {
             control: free,
             rules: Rules::default(),
             trusted: Vec::new(),
+            blob_store: None,
             signer: None,
         }
     }
@@ -109,7 +115,7 @@ impl Standin {
         let mut trusted = settings.trusted;
         trusted.push(authority.der().clone());
         let signer = settings.signer.map_or_else(|| Signer::generate().map(Arc::new), Ok)?;
-        let azure = Arc::new(Azure::new(settings.rules, trusted, signer));
+        let azure = Arc::new(Azure::new(settings.rules, trusted, signer).with_blob_store(settings.blob_store));
         let ca_pem = authority.pem().to_owned();
         let acceptor = acceptor(Arc::clone(&azure), authority).map_err(|error| StartError::Tls(error.into()))?;
         let [proxy, tls, plain, control] = [

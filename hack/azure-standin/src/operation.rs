@@ -3,7 +3,7 @@
 use http::Method;
 use serde::{Deserialize, Serialize};
 
-use crate::{arm, cloud::Service, exchange::Call};
+use crate::{arm, blobs, cloud::Service, exchange::Call};
 
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, strum::EnumIter)]
 #[serde(rename_all = "kebab-case")]
@@ -59,6 +59,16 @@ pub enum Operation {
     ListRoleAssignments,
     WriteRoleAssignment,
     DeleteRoleAssignment,
+    ReadBlob,
+    ListBlobs,
+    WriteBlob,
+    DeleteBlob,
+    ReadContainerData,
+    WriteContainerData,
+    DeleteContainerData,
+    ReadBlobServiceData,
+    WriteBlobServiceData,
+    ReadWebsite,
     /// Nothing that the stand-in knows.
     Unknown,
 }
@@ -93,6 +103,8 @@ impl Operation {
             Service::Entra(_) => Self::of_entra(&path),
             Service::KeyVault { .. } => Self::of_key_vault(&call.method, &path),
             Service::Manager(_) => arm::operation(call),
+            Service::Blobs { .. } => blobs::operation(call),
+            Service::Website { .. } => Self::ReadWebsite,
             Service::Documents if call.method == Method::GET => Self::GetDocument,
             Service::Metadata if path == ["metadata", "identity", "oauth2", "token"] => Self::MetadataToken,
             Service::AppService if path == ["msi", "token"] => Self::AppServiceToken,

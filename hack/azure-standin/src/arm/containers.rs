@@ -118,6 +118,7 @@ impl Container {
         Self {
             public_access: public_access.to_owned(),
             metadata: Value::Null,
+            settled: false,
             etag: format!("\"0x{}\"", random::hex(7).to_uppercase()),
             modified: now,
         }

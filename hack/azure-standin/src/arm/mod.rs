@@ -41,8 +41,10 @@ use crate::{
 
 pub(crate) use access::Act;
 pub(crate) use busy::Busy;
+pub(crate) use containers::{NOT_PUBLIC, WEB, dated};
 pub(crate) use refusal::failure;
 pub use replication::{Delay, Delays, Spreading};
+pub(crate) use store::Container;
 pub use store::{Assigned, Behaviour, Habits, Store, Subscription};
 
 /// A request that was let in.
@@ -83,7 +85,7 @@ async fn serve(azure: &Azure, cloud: Cloud, call: &Call, admitted: &Admitted) ->
         tokio::time::sleep(Duration::from_millis(takes)).await;
     }
     let now = azure.clock.now();
-    let key = None;
+    let key = azure.blob_store().map(|store| store.key.reveal());
     azure.with_world_mut(|world| Visit { world, cloud, call, target, tenant, now, key }.perform())
 }
 

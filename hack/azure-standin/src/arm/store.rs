@@ -137,6 +137,8 @@ impl Account {
 pub(crate) struct Container {
     pub(crate) public_access: String,
     pub(super) metadata: Value,
+    /// Whether the blob store has it as it is.
+    pub(crate) settled: bool,
     pub(super) etag: String,
     pub(super) modified: Timestamp,
 }
@@ -239,6 +241,12 @@ impl Store {
     #[must_use]
     pub fn behaviour(&self) -> Behaviour {
         Behaviour { habits: self.habits, delays: self.replication.delays().clone() }
+    }
+
+    /// The tenant of the subscription that a thing is in.
+    pub(crate) fn tenant_of(&self, id: &str) -> Option<String> {
+        let subscription = super::target::Scope::new(id).subscription().to_owned();
+        self.subscription(&subscription).map(|subscription| subscription.tenant.clone())
     }
 
     pub(super) fn subscription(&self, id: &str) -> Option<&Subscription> {

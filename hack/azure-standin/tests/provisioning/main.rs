@@ -5,10 +5,13 @@
 
 mod accounts;
 mod admission;
+mod blobs;
+mod chain;
 mod client;
 mod credentials;
 mod groups;
 mod identities;
 mod replication;
 mod roles;
+mod store;
 mod world;
