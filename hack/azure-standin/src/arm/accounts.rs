@@ -115,7 +115,7 @@ fn check_free(visit: &Visit<'_>, name: &str, group: &Group, location: &str) -> R
     if !known.is_in(group) {
         let subscription = Scope::new(&format!("/subscriptions/{}", visit.target.scope.subscription()));
         return Err(if subscription.covers(&known.group) {
-            let message = format!("The storage account named {name} already exists under the subscription.");
+            let message = format!("The account {name} is already in another resource group in this subscription.");
             refusal::conflict("StorageAccountInAnotherResourceGroup", &message)
         } else {
             let message = format!("The storage account named {name} is already taken.");

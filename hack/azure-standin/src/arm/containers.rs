@@ -98,12 +98,11 @@ fn check_name(name: &str) -> Result<(), Refused> {
 }
 
 fn parent(visit: &mut Visit<'_>) -> Result<Account, Refused> {
-    let name = visit.target.outer().to_owned();
+    let target = visit.target;
     visit.group()?;
     accounts::find(visit).map_err(|_| {
-        let message =
-            format!("Can not perform requested operation on nested resource. Parent resource '{name}' not found.");
-        refusal::missing("ParentResourceNotFound", &message)
+        let parent = format!("{}/providers/Microsoft.Storage/storageAccounts/{}", target.scope.path(), target.outer());
+        refusal::no_parent(&visit.call.method, target.kind.row().name, &parent)
     })
 }
 

@@ -170,15 +170,7 @@ fn parent(visit: &mut Visit<'_>) -> Result<Identity, Refused> {
     let (key, now) = (identities::key(visit), visit.now);
     let found = visit.world.arm.identities.get(&key).cloned();
     let found = found.filter(|identity| visit.world.arm.replication.is_seen(Spreading::Identities, &identity.id, now));
-    found.ok_or_else(|| match Verb::of(&visit.call.method) {
-        Verb::Write => refusal::no_parent(TYPE, &parent_id(visit.target)),
-        _ => {
-            let name = visit.target.outer();
-            let message =
-                format!("Can not perform requested operation on nested resource. Parent resource '{name}' not found.");
-            refusal::missing("ParentResourceNotFound", &message)
-        }
-    })
+    found.ok_or_else(|| refusal::no_parent(&visit.call.method, TYPE, &parent_id(visit.target)))
 }
 
 fn parent_id(target: &Target) -> String {

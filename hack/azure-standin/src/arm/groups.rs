@@ -10,7 +10,10 @@ use super::{
     store::{End, Group, Tags},
     target::{Scope, Wanted},
 };
-use crate::exchange::{Answer, with_header};
+use crate::{
+    exchange::{Answer, with_header},
+    random,
+};
 
 #[derive(Deserialize)]
 struct Body {
@@ -115,7 +118,7 @@ fn delete(visit: &mut Visit<'_>, end: End) -> Result<Answer, Refused> {
     let subscription = visit.target.scope.subscription();
     let id = visit.world.arm.start(end);
     visit.world.forget_lost_principals();
-    let path = format!("/subscriptions/{subscription}/operationresults/{}", id.unwrap_or_default());
+    let path = format!("/subscriptions/{subscription}/operationresults/{}", id.unwrap_or_else(random::uuid));
     Ok(accepted(visit, &path))
 }
 

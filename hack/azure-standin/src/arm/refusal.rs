@@ -8,6 +8,7 @@ use crate::{
     cloud::Cloud,
     entra::{Bearer, issuer},
     exchange::{Answer, json, with_header, with_refusal},
+    operation::Verb,
 };
 
 /// An answer that is a refusal.
@@ -187,9 +188,14 @@ pub(super) fn no_resource(full_name: &str, name: &str, group: &str) -> Refused {
     missing("ResourceNotFound", &message)
 }
 
-pub(super) fn no_parent(name: &str, parent: &str) -> Refused {
+pub(super) fn no_parent(method: &http::Method, name: &str, parent: &str) -> Refused {
+    let verb = match Verb::of(method) {
+        Verb::Write => "write",
+        Verb::Delete => "delete",
+        _ => "read",
+    };
     let message = format!(
-        "Failed to perform 'write' on resource(s) of type '{name}', because the parent resource '{parent}' could not \
+        "Failed to perform '{verb}' on resource(s) of type '{name}', because the parent resource '{parent}' could not \
          be found."
     );
     missing("ParentResourceNotFound", &message)

@@ -101,7 +101,7 @@ impl Target {
             _ => (types, Wanted::One),
         };
         let kind = match (types.as_slice(), &wanted) {
-            ([], Wanted::Action(_)) => Kind::StorageAccount,
+            ([], Wanted::Action(_)) if namespace.eq_ignore_ascii_case("Microsoft.Storage") => Kind::StorageAccount,
             _ => Type::named(namespace, &types.join("/"))?.kind,
         };
         Some(Self { kind, wanted, scope, names })

@@ -20,6 +20,8 @@ pub(super) struct Place {
     pub(super) container: Option<String>,
     pub(super) blob: Option<String>,
     pub(super) operation: Operation,
+    /// Index tags need a permission of their own.
+    with_tags: bool,
 }
 
 /// By what a request is let in.
@@ -35,7 +37,7 @@ pub(super) enum Permit {
 impl Place {
     pub(super) fn of(call: &Call) -> Self {
         let segments = call.segments();
-        let container = segments.first().filter(|_| call.query("comp") != Some("list") || segments.len() == 1).cloned();
+        let container = segments.first().cloned();
         let blob = (segments.len() > 1).then(|| segments[1..].join("/"));
         let operation = match (&container, &blob, Verb::of(&call.method)) {
             (_, Some(_), Verb::Read) => Operation::ReadBlob,
@@ -49,10 +51,22 @@ impl Place {
             (None, None, Verb::Write) => Operation::WriteBlobServiceData,
             _ => Operation::Unknown,
         };
-        Self { container, blob, operation }
+        let with_tags = call.query("comp") == Some("tags") || call.headers.contains_key("x-ms-tags");
+        Self { container, blob, operation, with_tags }
     }
 
     /// <https://learn.microsoft.com/rest/api/storageservices/authorize-with-azure-active-directory>
+    fn acts(&self) -> Option<Vec<Act<'static>>> {
+        let tags = match self.operation {
+            Operation::ReadBlob => {
+                Act::Data("Microsoft.Storage/storageAccounts/blobServices/containers/blobs/tags/read")
+            }
+            _ => Act::Data("Microsoft.Storage/storageAccounts/blobServices/containers/blobs/tags/write"),
+        };
+        let act = self.act()?;
+        Some(if self.with_tags { vec![act, tags] } else { vec![act] })
+    }
+
     fn act(&self) -> Option<Act<'static>> {
         match self.operation {
             Operation::ReadBlob | Operation::ListBlobs => {
@@ -142,7 +156,8 @@ impl Asked<'_> {
             Some(container) => format!("{}/blobServices/default/containers/{container}", self.id),
             None => format!("{}/blobServices/default", self.id),
         };
-        let allowed = place.act().is_some_and(|act| world.arm.allows(&bearer.object_id, act, &scope, *now));
+        let mut may = |act| world.arm.allows(&bearer.object_id, act, &scope, *now);
+        let allowed = place.acts().is_some_and(|acts| acts.into_iter().all(&mut may));
         if allowed { Ok(Permit::Bearer(bearer.client_id)) } else { Err(refusal::no_permission(*now)) }
     }
 

@@ -7,6 +7,7 @@ use crate::{
     arm::{NOT_PUBLIC, dated},
     cloud::Cloud,
     exchange::{Answer, text, with_header, with_refusal},
+    random::uuid,
 };
 
 /// An answer that is a refusal.
@@ -69,8 +70,12 @@ pub(super) fn invalid_token(cloud: Cloud, tenant: &str, detail: &str, now: Times
     Refused(Box::new(with_header(*answer, header::WWW_AUTHENTICATE, &challenge)))
 }
 
-pub(super) fn no_website(code: &str, message: &str) -> Refused {
-    let body = format!("<!DOCTYPE html><html><head><title>{code}</title></head><body><h1>{message}</h1></body></html>");
+pub(super) fn no_website(code: &str, message: &str, now: Timestamp) -> Refused {
+    let body = format!(
+        "<!DOCTYPE html><html><head><title>{code}</title></head><body><h1>{message}</h1><p><ul><li>HttpStatusCode: \
+         404</li><li>ErrorCode: {code}</li><li>RequestId : {}</li><li>TimeStamp : {now}</li></ul></p></body></html>",
+        uuid()
+    );
     let answer = with_refusal(text(StatusCode::NOT_FOUND, "text/html", body), code);
     Refused(Box::new(with_header(answer, HeaderName::from_static("x-ms-error-code"), code)))
 }

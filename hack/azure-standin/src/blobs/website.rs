@@ -28,9 +28,10 @@ async fn serve(azure: &Azure, account: &str, call: &Call) -> Result<Answer, Refu
             "The resource doesn't support specified Http Verb.",
         ));
     }
+    let now = azure.clock.now();
     let known = azure.with_world(|world| world.arm.accounts.get(account)?.website().cloned());
     let website =
-        known.ok_or_else(|| refusal::no_website("WebsiteDisabled", "The requested website is not enabled."))?;
+        known.ok_or_else(|| refusal::no_website("WebsiteDisabled", "The requested website is not enabled.", now))?;
     let store = azure.blob_store().ok_or_else(refusal::no_store)?;
     settle(azure, store, account, WEB).await?;
     let path = call.path.trim_start_matches('/');
@@ -41,7 +42,8 @@ async fn serve(azure: &Azure, account: &str, call: &Call) -> Result<Answer, Refu
     if let Some(found) = file(store, account, call, &path).await? {
         return Ok(found);
     }
-    missing(store, account, call, &website).await
+    let page = missing(store, account, call, &website).await?;
+    page.ok_or_else(|| refusal::no_website("WebContentNotFound", "The requested content does not exist.", now))
 }
 
 async fn file(store: &BlobStore, account: &str, call: &Call, path: &str) -> Result<Option<Answer>, Refused> {
@@ -58,13 +60,18 @@ async fn file(store: &BlobStore, account: &str, call: &Call, path: &str) -> Resu
 }
 
 /// The page that the website has for this, if it has one.
-async fn missing(store: &BlobStore, account: &str, call: &Call, website: &Value) -> Result<Answer, Refused> {
+async fn missing(
+    store: &BlobStore,
+    account: &str,
+    call: &Call,
+    website: &Value,
+) -> Result<Option<Answer>, Refused> {
     let page = website["errorDocument404Path"].as_str().unwrap_or_default();
-    if let Some(mut page) = file(store, account, call, page).await? {
+    let page = file(store, account, call, page).await?;
+    Ok(page.map(|mut page| {
         *page.status_mut() = StatusCode::NOT_FOUND;
-        return Ok(page);
-    }
-    Err(refusal::no_website("WebContentNotFound", "The requested content does not exist."))
+        page
+    }))
 }
 
 /// What a request to set the service's properties says of the website. None if it says nothing.

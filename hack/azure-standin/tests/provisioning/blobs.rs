@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     store::{BLOBS, Store, WEBSITE},
-    world::{OWNER, STORAGE, account},
+    world::{GROUP, OWNER, ROLES, STORAGE, account, assignment, definition, object_of},
 };
 
 #[tokio::test]
@@ -34,6 +34,33 @@ async fn blobs_are_written_with_a_role_and_read_by_all_if_public() {
     assert_eq!(store.ask(Method::GET, "private/a").await.status, 404);
     let anonymous = store.world.client.send(Method::PUT, &format!("{BLOBS}/cluster/a"), &[], "two").await;
     assert_eq!(anonymous.header("x-ms-error-code"), "NoAuthenticationInformation");
+}
+
+#[tokio::test]
+async fn index_tags_need_a_permission_of_their_own() {
+    let store = Store::start(json!({})).await;
+    store.container("cluster", "None").await;
+    store.let_owner_write().await;
+    let put = |tags: &'static str| {
+        let bearer = format!("Bearer {}", store.token);
+        let client = &store.world.client;
+        async move {
+            let headers = [
+                ("authorization", bearer.as_str()),
+                ("x-ms-version", "2021-12-02"),
+                ("x-ms-blob-type", "BlockBlob"),
+                ("x-ms-tags", tags),
+            ];
+            client.send(Method::PUT, &format!("{BLOBS}/cluster/a"), &headers, "one").await
+        }
+    };
+    assert_eq!(put("owner=us").await.header("x-ms-error-code"), "AuthorizationPermissionMismatch");
+    let owner = json!({"properties": {
+        "principalId": object_of(OWNER), "roleDefinitionId": definition("b7e6dc6d-f1e8-4753-8033-0f276bb0955b"),
+    }});
+    let path = assignment(GROUP, "dddddddd-dddd-dddd-dddd-dddddddddddd");
+    assert_eq!(store.world.put(&path, ROLES, owner).await.code(), "201");
+    assert_eq!(put("owner=us").await.status, 201);
 }
 
 #[tokio::test]

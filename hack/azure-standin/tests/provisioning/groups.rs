@@ -1,6 +1,9 @@
 //! Resource groups.
 
-use azure_standin::operation::Operation;
+use azure_standin::{
+    arm::{Behaviour, Habits},
+    operation::Operation,
+};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -72,6 +75,16 @@ async fn a_group_goes_with_what_is_in_it_and_takes_its_time() {
     assert_eq!(world.get_group().await.code(), "404 ResourceGroupNotFound");
     world.put_group(json!({"location": "eastus"})).await;
     assert_eq!(world.get(&identity("operator"), IDENTITIES).await.code(), "404 ResourceNotFound");
+}
+
+#[tokio::test]
+async fn a_group_can_go_at_once() {
+    let world = World::with_group().await;
+    world.behave(Behaviour { habits: Habits { polls: 0, ..Habits::default() }, ..Behaviour::default() });
+    let reply = world.delete_group().await;
+    let (path, _) = reply.header("location").strip_prefix("https://management.azure.com").unwrap().split_once('?').unwrap();
+    assert_eq!(world.get(path, "2021-04-01").await.code(), "200");
+    assert_eq!(world.get_group().await.code(), "404 ResourceGroupNotFound");
 }
 
 #[tokio::test]

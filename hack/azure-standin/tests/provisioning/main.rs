@@ -13,5 +13,6 @@ mod groups;
 mod identities;
 mod replication;
 mod roles;
+mod sdk;
 mod store;
 mod world;
