@@ -50,6 +50,10 @@ const RESOURCES: &[&str] = &[
 ];
 /// <https://learn.microsoft.com/azure/templates/microsoft.storage/storageaccounts>
 const STORAGE: &[&str] = &[
+    "2026-09-01",
+    "2026-06-01",
+    "2026-04-01",
+    "2025-08-01",
     "2025-06-01",
     "2025-01-01",
     "2024-01-01",
