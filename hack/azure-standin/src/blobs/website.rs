@@ -60,12 +60,7 @@ async fn file(store: &BlobStore, account: &str, call: &Call, path: &str) -> Resu
 }
 
 /// The page that the website has for this, if it has one.
-async fn missing(
-    store: &BlobStore,
-    account: &str,
-    call: &Call,
-    website: &Value,
-) -> Result<Option<Answer>, Refused> {
+async fn missing(store: &BlobStore, account: &str, call: &Call, website: &Value) -> Result<Option<Answer>, Refused> {
     let page = website["errorDocument404Path"].as_str().unwrap_or_default();
     let page = file(store, account, call, page).await?;
     Ok(page.map(|mut page| {

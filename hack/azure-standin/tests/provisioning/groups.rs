@@ -82,7 +82,8 @@ async fn a_group_can_go_at_once() {
     let world = World::with_group().await;
     world.behave(Behaviour { habits: Habits { polls: 0, ..Habits::default() }, ..Behaviour::default() });
     let reply = world.delete_group().await;
-    let (path, _) = reply.header("location").strip_prefix("https://management.azure.com").unwrap().split_once('?').unwrap();
+    let (path, _) =
+        reply.header("location").strip_prefix("https://management.azure.com").unwrap().split_once('?').unwrap();
     assert_eq!(world.get(path, "2021-04-01").await.code(), "200");
     assert_eq!(world.get_group().await.code(), "404 ResourceGroupNotFound");
 }
