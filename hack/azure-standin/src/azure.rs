@@ -7,8 +7,10 @@ use jiff::SignedDuration;
 use rustls::pki_types::CertificateDer;
 
 use crate::{
+    arm, blobs,
+    blobs::BlobStore,
     clock::Clock,
-    cloud::Service,
+    cloud::{Cloud, Service},
     entra,
     exchange::{Answer, Call, Channel, text, with_header},
     fault::{Effect, Faults},
@@ -31,6 +33,30 @@ pub struct Rules {
     pub longest_assertion: Option<SignedDuration>,
     /// Whether a client assertion can be used once only. Azure is not known to refuse the second time.
     pub refuse_replays: bool,
+    /// How Entra keeps the keys of issuers.
+    pub issuer_keys: KeptKeys,
+}
+
+/// How long the keys of an issuer are good without asking it. What Entra does is not told; Microsoft tells others to do so:
+/// <https://learn.microsoft.com/entra/identity-platform/signing-key-rollover>.
+#[derive(Clone, Copy, Debug)]
+pub struct KeptKeys {
+    /// After so long they are asked for again.
+    pub fresh: SignedDuration,
+    /// After so long they are not used any more, even if the issuer does not answer.
+    pub stale: SignedDuration,
+    /// For a key that is not among them they are asked for again, but not sooner than this after the last time.
+    pub asked_again: SignedDuration,
+}
+
+impl Default for KeptKeys {
+    fn default() -> Self {
+        Self {
+            fresh: SignedDuration::from_hours(1),
+            stale: SignedDuration::from_hours(24),
+            asked_again: SignedDuration::ZERO,
+        }
+    }
 }
 
 impl Default for Rules {
@@ -39,6 +65,7 @@ impl Default for Rules {
             clock_skew: SignedDuration::from_mins(5),
             longest_assertion: Some(SignedDuration::from_hours(24)),
             refuse_replays: true,
+            issuer_keys: KeptKeys::default(),
         }
     }
 }
@@ -65,6 +92,8 @@ pub struct Azure {
     /// Authorities of issuers that are somewhere else.
     trusted: Vec<CertificateDer<'static>>,
     app_service_secret: Redacted,
+    busy: arm::Busy,
+    blob_store: Option<BlobStore>,
 }
 
 impl Azure {
@@ -80,7 +109,20 @@ impl Azure {
             signer,
             trusted,
             app_service_secret: Redacted::new(random::hex(16)),
+            busy: arm::Busy::default(),
+            blob_store: None,
         }
+    }
+
+    /// With the blobs of storage accounts.
+    #[must_use]
+    pub fn with_blob_store(mut self, store: Option<BlobStore>) -> Self {
+        self.blob_store = store;
+        self
+    }
+
+    pub(crate) fn blob_store(&self) -> Option<&BlobStore> {
+        self.blob_store.as_ref()
     }
 
     #[must_use]
@@ -101,6 +143,10 @@ impl Azure {
 
     pub(crate) fn trusted(&self) -> &[CertificateDer<'static>] {
         &self.trusted
+    }
+
+    pub(crate) fn busy(&self) -> &arm::Busy {
+        &self.busy
     }
 
     pub fn with_world<T>(&self, look: impl FnOnce(&World) -> T) -> T {
@@ -132,8 +178,23 @@ impl Azure {
                 });
                 exists.then_some(service)
             }
+            Service::Website { account } => {
+                self.with_world(|world| world.arm.accounts.contains_key(account)).then_some(service)
+            }
+            Service::Blobs { cloud, account } => {
+                Some(if self.keeps_blobs(*cloud, account, host, path) { service } else { Service::Documents })
+            }
             _ => Some(service),
         }
+    }
+
+    /// A document of the world is in front of what an account has.
+    fn keeps_blobs(&self, cloud: Cloud, account: &str, host: &str, path: &str) -> bool {
+        self.with_world(|world| {
+            let is_document = world.documents.contains_key(&(host.to_owned(), path.to_owned()));
+            let known = world.arm.accounts.get(account).and_then(|account| world.arm.tenant_of(&account.id()));
+            !is_document && known.is_some_and(|tenant| world.cloud_of(&tenant) == cloud)
+        })
     }
 
     /// Answers a request, or does to it what a fault says.
@@ -156,6 +217,10 @@ impl Azure {
             Effect::Status { status, retry_after_seconds } => {
                 Outcome::Answered(self.dressed(service, failure(service, status, retry_after_seconds)))
             }
+            Effect::Refuse { status, code, message, retry_after_seconds } => {
+                let answer = arm::refusal(as_status(status), &code, &message);
+                Outcome::Answered(self.dressed(service, patient(answer, retry_after_seconds)))
+            }
             Effect::Slow { milliseconds } => {
                 tokio::time::sleep(std::time::Duration::from_millis(milliseconds)).await;
                 Outcome::Answered(self.serve(service, operation, call).await)
@@ -167,6 +232,9 @@ impl Azure {
         let answer = match service {
             Service::Entra(cloud) => entra::answer(self, *cloud, operation, call).await,
             Service::KeyVault { cloud, vault } => vault::answer(self, *cloud, vault, operation, call),
+            Service::Manager(cloud) => arm::answer(self, *cloud, call).await,
+            Service::Blobs { cloud, account } => return blobs::answer(self, *cloud, account, call).await,
+            Service::Website { account } => return blobs::website(self, account, call).await,
             Service::Documents => self.document(call),
             Service::Metadata => identity::metadata(self, operation, call),
             Service::AppService => identity::app_service(self, operation, call),
@@ -191,6 +259,7 @@ impl Azure {
         let answer = with_header(answer, id, &random::uuid());
         match service {
             Service::KeyVault { .. } => vault::dressed(answer),
+            Service::Manager(_) => arm::dressed(answer),
             _ => answer,
         }
     }
@@ -205,11 +274,21 @@ fn no_such_host(host: &str) -> Answer {
 
 /// What a service says that cannot.
 fn failure(service: &Service, status: u16, retry_after_seconds: Option<u32>) -> Answer {
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let status = as_status(status);
     let answer = match service {
         Service::KeyVault { .. } => vault::failure(status),
+        Service::Manager(_) => arm::failure(status),
+        Service::Blobs { .. } | Service::Website { .. } => blobs::failure(status),
         _ => identity::failure(status),
     };
+    patient(answer, retry_after_seconds)
+}
+
+fn as_status(status: u16) -> StatusCode {
+    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+fn patient(answer: Answer, retry_after_seconds: Option<u32>) -> Answer {
     match retry_after_seconds {
         Some(seconds) => with_header(answer, header::RETRY_AFTER, &seconds.to_string()),
         None => answer,

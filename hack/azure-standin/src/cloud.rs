@@ -22,6 +22,12 @@ pub struct Names {
     pub logins: &'static [&'static str],
     pub vaults: &'static str,
     pub blobs: &'static str,
+    /// Static websites of storage accounts, after the name of the account and its zone.
+    pub websites: &'static str,
+    /// ARM.
+    pub manager: &'static str,
+    /// The older name of ARM, which is still an audience of its tokens.
+    pub old_manager: &'static str,
     /// What the `iss` of a token begins with.
     pub issuer: &'static str,
 }
@@ -34,6 +40,9 @@ pub static CLOUDS: [Names; 3] = [
         logins: &["login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net"],
         vaults: "vault.azure.net",
         blobs: "blob.core.windows.net",
+        websites: "web.core.windows.net",
+        manager: "management.azure.com",
+        old_manager: "management.core.windows.net",
         issuer: "https://sts.windows.net",
     },
     Names {
@@ -41,6 +50,9 @@ pub static CLOUDS: [Names; 3] = [
         logins: &["login.microsoftonline.us", "login.usgovcloudapi.net"],
         vaults: "vault.usgovcloudapi.net",
         blobs: "blob.core.usgovcloudapi.net",
+        websites: "web.core.usgovcloudapi.net",
+        manager: "management.usgovcloudapi.net",
+        old_manager: "management.core.usgovcloudapi.net",
         issuer: "https://sts.windows.net",
     },
     Names {
@@ -48,6 +60,9 @@ pub static CLOUDS: [Names; 3] = [
         logins: &["login.partner.microsoftonline.cn", "login.chinacloudapi.cn"],
         vaults: "vault.azure.cn",
         blobs: "blob.core.chinacloudapi.cn",
+        websites: "web.core.chinacloudapi.cn",
+        manager: "management.chinacloudapi.cn",
+        old_manager: "management.core.chinacloudapi.cn",
         issuer: "https://sts.chinacloudapi.cn",
     },
 ];
@@ -68,6 +83,14 @@ impl Cloud {
         format!("https://{}", self.names().vaults)
     }
 
+    /// The resources that a token for ARM can be for.
+    #[must_use]
+    pub fn manager_resources(self) -> Vec<String> {
+        let names = self.names();
+        let both = |host: &str| [format!("https://{host}/"), format!("https://{host}")];
+        [both(names.old_manager), both(names.manager)].concat()
+    }
+
     /// The login host of the documentation and of error texts.
     #[must_use]
     pub fn login(self) -> &'static str {
@@ -75,13 +98,26 @@ impl Cloud {
     }
 }
 
-/// What answers at a host name. One module each; ARM is to become another.
+/// What stands between the name of an account and that of its cloud in the host of its website. Azure's differs by region.
+pub const WEB_ZONE: &str = "z13";
+
+/// What answers at a host name. One module each.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Service {
     Entra(Cloud),
     KeyVault {
         cloud: Cloud,
         vault: String,
+    },
+    Manager(Cloud),
+    /// Blobs of an account that ARM has.
+    Blobs {
+        cloud: Cloud,
+        account: String,
+    },
+    /// The static website of an account that ARM has.
+    Website {
+        account: String,
     },
     /// Public documents of issuers: a blob account, or any other host that the world has documents of.
     Documents,
@@ -111,10 +147,16 @@ impl Service {
         if names.logins.iter().any(|login| host == *login || below(login).is_some()) {
             return Some(Self::Entra(names.cloud));
         }
+        if host == names.manager {
+            return Some(Self::Manager(names.cloud));
+        }
         if let Some(vault) = below(names.vaults) {
             return Some(Self::KeyVault { cloud: names.cloud, vault });
         }
-        below(names.blobs).map(|_| Self::Documents)
+        if let Some(account) = below(names.websites).as_deref().and_then(|name| name.strip_suffix(WEB_ZONE)) {
+            return account.strip_suffix('.').map(|account| Self::Website { account: account.to_owned() });
+        }
+        below(names.blobs).map(|account| Self::Blobs { cloud: names.cloud, account })
     }
 }
 
@@ -131,7 +173,11 @@ mod tests {
         assert_eq!(at("login.microsoftonline.us"), Some(Service::Entra(Cloud::UsGovernment)));
         assert_eq!(at("kv.vault.azure.net"), vault(Cloud::Public));
         assert_eq!(at("kv.vault.azure.cn"), vault(Cloud::China));
-        assert_eq!(at("account.blob.core.windows.net"), Some(Service::Documents));
+        assert_eq!(at("management.chinacloudapi.cn"), Some(Service::Manager(Cloud::China)));
+        let account = "account".to_owned();
+        let blobs = Service::Blobs { cloud: Cloud::Public, account: account.clone() };
+        assert_eq!(at("account.blob.core.windows.net"), Some(blobs));
+        assert_eq!(at("account.z13.web.core.windows.net"), Some(Service::Website { account }));
         assert_eq!(at("evil-login.microsoftonline.com.example"), None);
         assert_eq!(at("vault.azure.net"), None);
     }

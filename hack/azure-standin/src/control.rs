@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
+    arm::Behaviour,
     azure::Azure,
     exchange::{Answer, Call, json, text},
     fault::Fault,
@@ -55,6 +56,11 @@ pub(crate) fn answer(azure: &Azure, about: &About, call: &Call) -> Answer {
         ("DELETE", ["faults"]) => done(|| azure.faults.clear()),
         ("PUT", ["world"]) => with_body(call, |document: Document| done(|| azure.load(document))),
         ("DELETE", ["world"]) => done(|| azure.with_world_mut(|world| *world = World::default())),
+        ("GET", ["arm"]) => body(&azure.with_world(|world| world.arm.behaviour())),
+        ("PUT", ["arm"]) => with_body(call, |behaviour: Behaviour| {
+            azure.with_world_mut(|world| world.arm.behave(behaviour));
+            body(&azure.with_world(|world| world.arm.behaviour()))
+        }),
         ("GET", ["requests"]) => body(&azure.journal.entries()),
         ("GET", ["counts"]) => body(&azure.journal.counts()),
         ("DELETE", ["requests"]) => done(|| azure.journal.clear()),

@@ -62,6 +62,14 @@ pub enum Effect {
         #[serde(default)]
         retry_after_seconds: Option<u32>,
     },
+    /// The service refuses with this code and message, as one does that is not known here: a policy, a quota.
+    Refuse {
+        status: u16,
+        code: String,
+        message: String,
+        #[serde(default)]
+        retry_after_seconds: Option<u32>,
+    },
     /// The service answers well, but late.
     Slow { milliseconds: u64 },
     /// The connection is closed before an answer.

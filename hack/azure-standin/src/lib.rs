@@ -1,10 +1,13 @@
-//! An Azure that fits into a test: Entra's tokens, Key Vault's secrets, managed identities.
+//! An Azure that fits into a test: Entra's tokens, Key Vault's secrets, managed identities, ARM.
 //!
 //! It trusts nothing. A client that sends the wrong thing gets the refusal that Azure gives; what is not known of Azure
 //! stands in `docs/azure-standin.md`. SDKs reach it unmodified, by a proxy that has Azure's own host names.
 
+pub mod arm;
 pub mod authority;
 pub mod azure;
+pub mod azurite;
+pub mod blobs;
 pub mod certificate;
 pub mod clock;
 pub mod cloud;
@@ -35,6 +38,7 @@ use tokio::net::TcpListener;
 use crate::{
     authority::{Authority, CertificateError},
     azure::{Azure, Rules},
+    blobs::BlobStore,
     control::About,
     server::{Connections, Purpose, Server, acceptor},
     signer::{Signer, SignerError},
@@ -54,6 +58,8 @@ pub struct Settings {
     pub rules: Rules,
     /// Authorities of issuers that the stand-in does not serve itself.
     pub trusted: Vec<CertificateDer<'static>>,
+    /// Where the blobs of storage accounts are kept; without one there are none but the documents of the world.
+    pub blob_store: Option<BlobStore>,
     /// Entra's signing key; without one, one is made, which takes its time in an unoptimised build.
     pub signer: Option<Arc<Signer>>,
 }
@@ -69,6 +75,7 @@ impl Default for Settings {
             control: free,
             rules: Rules::default(),
             trusted: Vec::new(),
+            blob_store: None,
             signer: None,
         }
     }
@@ -108,7 +115,7 @@ impl Standin {
         let mut trusted = settings.trusted;
         trusted.push(authority.der().clone());
         let signer = settings.signer.map_or_else(|| Signer::generate().map(Arc::new), Ok)?;
-        let azure = Arc::new(Azure::new(settings.rules, trusted, signer));
+        let azure = Arc::new(Azure::new(settings.rules, trusted, signer).with_blob_store(settings.blob_store));
         let ca_pem = authority.pem().to_owned();
         let acceptor = acceptor(Arc::clone(&azure), authority).map_err(|error| StartError::Tls(error.into()))?;
         let [proxy, tls, plain, control] = [

@@ -2,7 +2,7 @@
 
 use std::{io::Write as _, net::SocketAddr, path::PathBuf, process::ExitCode};
 
-use azure_standin::{Settings, Standin, world::Document};
+use azure_standin::{Settings, Standin, blobs::BlobStore, secret::Redacted, world::Document};
 use clap::Parser;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
@@ -29,6 +29,12 @@ struct Arguments {
     /// Certificates of the issuers that the stand-in does not serve itself, PEM.
     #[arg(long, value_name = "FILE")]
     trust: Vec<PathBuf>,
+    /// Azurite, where the blobs of storage accounts are kept.
+    #[arg(long, value_name = "ADDRESS", requires = "blob_key")]
+    blob_store: Option<SocketAddr>,
+    /// The key that all accounts have there, as AZURITE_ACCOUNTS says: a key for tests.
+    #[arg(long, value_name = "BASE64", requires = "blob_store")]
+    blob_key: Option<String>,
     /// Where to write the authority of its TLS, PEM.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
@@ -57,6 +63,10 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         plain: arguments.plain,
         control: arguments.control,
         trusted: trusted.concat(),
+        blob_store: arguments
+            .blob_store
+            .zip(arguments.blob_key)
+            .map(|(address, key)| BlobStore { address, key: Redacted::new(key) }),
         ..Settings::default()
     })
     .await?;

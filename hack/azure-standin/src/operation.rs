@@ -3,7 +3,7 @@
 use http::Method;
 use serde::{Deserialize, Serialize};
 
-use crate::{cloud::Service, exchange::Call};
+use crate::{arm, blobs, cloud::Service, exchange::Call};
 
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, strum::EnumIter)]
 #[serde(rename_all = "kebab-case")]
@@ -25,8 +25,73 @@ pub enum Operation {
     RecoverSecret,
     PurgeSecret,
     GetDocument,
+    ReadSubscription,
+    ReadResourceGroup,
+    ListResourceGroups,
+    WriteResourceGroup,
+    DeleteResourceGroup,
+    ListResources,
+    PollOperation,
+    ReadStorageAccount,
+    ListStorageAccounts,
+    WriteStorageAccount,
+    DeleteStorageAccount,
+    ActOnStorageAccount,
+    ReadBlobService,
+    WriteBlobService,
+    ReadContainer,
+    ListContainers,
+    WriteContainer,
+    DeleteContainer,
+    ReadIdentity,
+    ListIdentities,
+    WriteIdentity,
+    DeleteIdentity,
+    ReadFederatedCredential,
+    ListFederatedCredentials,
+    WriteFederatedCredential,
+    DeleteFederatedCredential,
+    ReadRoleDefinition,
+    ListRoleDefinitions,
+    WriteRoleDefinition,
+    DeleteRoleDefinition,
+    ReadRoleAssignment,
+    ListRoleAssignments,
+    WriteRoleAssignment,
+    DeleteRoleAssignment,
+    ReadBlob,
+    ListBlobs,
+    WriteBlob,
+    DeleteBlob,
+    ReadContainerData,
+    WriteContainerData,
+    DeleteContainerData,
+    ReadBlobServiceData,
+    WriteBlobServiceData,
+    ReadWebsite,
     /// Nothing that the stand-in knows.
     Unknown,
+}
+
+/// What a request does with what it names.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Verb {
+    Read,
+    List,
+    Write,
+    Delete,
+    Act,
+}
+
+impl Verb {
+    pub(crate) fn of(method: &Method) -> Self {
+        match method.as_str() {
+            "PUT" | "PATCH" => Self::Write,
+            "DELETE" => Self::Delete,
+            "POST" => Self::Act,
+            _ => Self::Read,
+        }
+    }
 }
 
 impl Operation {
@@ -37,6 +102,9 @@ impl Operation {
         match service {
             Service::Entra(_) => Self::of_entra(&path),
             Service::KeyVault { .. } => Self::of_key_vault(&call.method, &path),
+            Service::Manager(_) => arm::operation(call),
+            Service::Blobs { .. } => blobs::operation(call),
+            Service::Website { .. } => Self::ReadWebsite,
             Service::Documents if call.method == Method::GET => Self::GetDocument,
             Service::Metadata if path == ["metadata", "identity", "oauth2", "token"] => Self::MetadataToken,
             Service::AppService if path == ["msi", "token"] => Self::AppServiceToken,

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    arm::{self, Assigned, Spreading, Subscription},
     certificate::Certificate,
     cloud::Cloud,
     secret::Redacted,
@@ -23,6 +24,10 @@ pub struct World {
     pub documents: BTreeMap<(String, String), PublicDocument>,
     /// `jti` of the assertions that were taken.
     pub spent_assertions: BTreeSet<String>,
+    /// The keys of issuers and when they were asked for, by issuer.
+    pub(crate) issuer_keys: BTreeMap<String, (Timestamp, serde_json::Value)>,
+    /// Subscriptions and what is in them.
+    pub arm: arm::Store,
 }
 
 /// A part of a world as a file has it. What it names replaces what has that name.
@@ -33,6 +38,8 @@ pub struct Document {
     pub principals: Vec<Principal>,
     pub vaults: Vec<VaultDocument>,
     pub documents: Vec<PublicDocument>,
+    pub subscriptions: Vec<Subscription>,
+    pub role_assignments: Vec<Assigned>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -108,7 +115,7 @@ pub struct ClientSecret {
     pub not_after: Timestamp,
 }
 
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FederatedCredential {
     #[serde(default)]
@@ -116,6 +123,11 @@ pub struct FederatedCredential {
     pub issuer: String,
     pub subject: String,
     pub audiences: Vec<String>,
+}
+
+/// By what a credential is known while it spreads.
+pub(crate) fn federation_key(client_id: &str, name: &str) -> String {
+    format!("{client_id}/{name}")
 }
 
 /// Something that anybody may get: the documents of an issuer.
@@ -143,6 +155,12 @@ impl World {
         for public in document.documents {
             self.publish(public);
         }
+        for subscription in document.subscriptions {
+            self.arm.add_subscription(subscription);
+        }
+        for assigned in document.role_assignments {
+            self.arm.assign(assigned, now);
+        }
     }
 
     /// Serves a document at its URL.
@@ -151,6 +169,12 @@ impl World {
             let host = uri.host().unwrap_or_default().to_lowercase();
             self.documents.insert((host, uri.path().to_owned()), document);
         }
+    }
+
+    /// Identities that ARM has no more have no principal either.
+    pub(crate) fn forget_lost_principals(&mut self) {
+        let arm = &self.arm;
+        self.principals.retain(|principal| !arm.is_lost(&principal.client_id));
     }
 
     /// Adds a version to a secret of a vault, and its secret if there is none. False without such a vault.
@@ -168,6 +192,19 @@ impl World {
     #[must_use]
     pub fn principal(&self, tenant: &Tenant, client_id: &str) -> Option<&Principal> {
         self.principals.iter().find(|one| one.tenant == tenant.id && one.client_id.eq_ignore_ascii_case(client_id))
+    }
+
+    /// One whose making has spread as far as the token endpoint: a look that counts.
+    pub(crate) fn spread_principal(&mut self, tenant: &Tenant, client_id: &str, now: Timestamp) -> Option<Principal> {
+        let mut principal = self.principal(tenant, client_id)?.clone();
+        let replication = &mut self.arm.replication;
+        if !replication.is_seen(Spreading::Principals, &principal.object_id, now) {
+            return None;
+        }
+        principal.federated_credentials.retain(|one| {
+            replication.is_seen(Spreading::FederatedCredentials, &federation_key(client_id, &one.name), now)
+        });
+        Some(principal)
     }
 
     /// The cloud of the tenant with this id.

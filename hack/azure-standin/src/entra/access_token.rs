@@ -78,7 +78,7 @@ pub enum BearerError {
 pub(crate) struct Expected<'a> {
     pub(crate) cloud: Cloud,
     pub(crate) tenant: &'a str,
-    pub(crate) resource: &'a str,
+    pub(crate) resources: &'a [String],
 }
 
 /// The difference of clocks that resources forgive.
@@ -96,7 +96,7 @@ impl Bearer {
             return Err(BearerError::Signature);
         }
         let audience = token.text("aud").unwrap_or_default();
-        if audience != expected.resource {
+        if !expected.resources.iter().any(|resource| resource == audience) {
             return Err(BearerError::Audience(audience.to_owned()));
         }
         let issuer = token.text("iss").unwrap_or_default();

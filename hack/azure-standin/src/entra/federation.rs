@@ -1,7 +1,7 @@
 //! Assertions that are another issuer's tokens: matched against the federated credentials, verified with its keys.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::{
@@ -28,8 +28,7 @@ pub(super) async fn check(attempt: &Attempt<'_>, token: &Token, issuer: &str) ->
         return Err(problem::lives_too_long());
     }
     let kid = token.header.kid.as_deref().ok_or_else(problem::no_thumbprint)?;
-    let keys = key_set(attempt, issuer).await?;
-    let key = key_of(&keys, kid).ok_or_else(|| problem::issuer_key_not_found(kid, issuer))?;
+    let key = key(attempt, issuer, kid).await?.ok_or_else(|| problem::issuer_key_not_found(kid, issuer))?;
     if token.is_signed_by(&key) { Ok(()) } else { Err(problem::wrong_federated_signature(kid)) }
 }
 
@@ -72,6 +71,32 @@ fn matching<'c>(
     }
     let but_for_case = among.iter().any(|one| field(one).eq_ignore_ascii_case(value));
     Err(but_for_case.then(|| problem::differs_in_case(what, value)))
+}
+
+/// The key of this name: of those that are kept, or, if there is none, of those that the issuer has now.
+async fn key(attempt: &Attempt<'_>, issuer: &str, kid: &str) -> Result<Option<PublicKey>, Problem> {
+    let Attempt { azure, .. } = attempt;
+    let (rules, now) = (azure.rules().issuer_keys, azure.clock.now());
+    let kept = azure.with_world(|world| world.issuer_keys.get(issuer).cloned());
+    let age = |asked: Timestamp| now.duration_since(asked);
+    let (is_known, is_recent) = kept
+        .as_ref()
+        .map_or((false, false), |(asked, keys)| (key_of(keys, kid).is_some(), age(*asked) < rules.asked_again));
+    let kept = kept.filter(|(asked, _)| age(*asked) < rules.stale);
+    if let Some((asked, keys)) = &kept
+        && ((is_known && age(*asked) < rules.fresh) || is_recent)
+    {
+        return Ok(key_of(keys, kid));
+    }
+    match (key_set(attempt, issuer).await, kept) {
+        (Ok(keys), _) => {
+            let key = key_of(&keys, kid);
+            azure.with_world_mut(|world| world.issuer_keys.insert(issuer.to_owned(), (now, keys)));
+            Ok(key)
+        }
+        (Err(_), Some((_, keys))) if is_known => Ok(key_of(&keys, kid)),
+        (Err(problem), _) => Err(problem),
+    }
 }
 
 /// The keys that the issuer publishes: found by its discovery document, which must be its own.

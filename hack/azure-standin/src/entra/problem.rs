@@ -283,26 +283,35 @@ pub(crate) fn token_of_entra() -> Problem {
 }
 
 pub(crate) fn no_such_issuer(issuer: &str) -> Problem {
-    no_match(700_211, "issuer", issuer, "")
+    no_match(700_211, "issuer", issuer)
 }
 
 pub(crate) fn no_such_subject(subject: &str) -> Problem {
-    no_match(700_213, "subject", subject, "")
+    no_match(700_213, "subject", subject)
 }
 
 pub(crate) fn no_such_audience(audience: &str) -> Problem {
-    no_match(700_212, "audience", audience, "")
+    no_match(700_212, "audience", audience)
 }
 
 pub(crate) fn differs_in_case(what: &str, value: &str) -> Problem {
-    no_match(7_002_138, what, value, " Please note that the matching is done using a case-sensitive comparison.")
+    client(
+        7_002_138,
+        format!(
+            "No matching federated identity record found for presented assertion {what} '{value}'. The {what} matches \
+             with case-insensitive comparison, but not with case-sensitive comparison. Check your federated identity \
+             credential Subject, Audience and Issuer against the presented assertion. See documentation at: \
+             {FEDERATION_DOCS}. See breaking change notification and remediation at: \
+             https://learn.microsoft.com/en-us/entra/identity-platform/reference-breaking-changes#august-2024."
+        ),
+    )
 }
 
-fn no_match(code: u32, what: &str, value: &str, note: &str) -> Problem {
+fn no_match(code: u32, what: &str, value: &str) -> Problem {
     client(
         code,
         format!(
-            "No matching federated identity record found for presented assertion {what} '{value}'.{note} Check your \
+            "No matching federated identity record found for presented assertion {what} '{value}'. Check your \
              federated identity credential Subject, Audience and Issuer against the presented assertion. \
              {FEDERATION_DOCS}"
         ),
@@ -318,7 +327,8 @@ pub(crate) fn issuer_key_not_found(kid: &str, issuer: &str) -> Problem {
         7_000_272,
         format!(
             "The certificate with identifier '{kid}' used to sign the federated credential could not be found in the \
-             metadata of identity provider '{issuer}'."
+             metadata of identity provider {issuer}. Please validate that your Identity Provider's metadata exposes \
+             the key used to sign the incoming token."
         ),
     )
 }

@@ -60,7 +60,7 @@ async fn grant(azure: &Azure, cloud: Cloud, call: &Call, request: &Request) -> R
     let tenant = tenant(azure, cloud, call)?;
     let client_id = request.required("client_id")?;
     let principal = azure
-        .with_world(|world| world.principal(&tenant, client_id).cloned())
+        .with_world_mut(|world| world.spread_principal(&tenant, client_id, azure.clock.now()))
         .ok_or_else(|| problem::application_not_found(client_id, &tenant.id))?;
     let resource = resource(request.required("scope")?)?;
     let attempt = Attempt { azure, cloud, tenant: &tenant, principal: &principal };

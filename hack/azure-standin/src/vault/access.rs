@@ -78,8 +78,8 @@ pub(super) fn authenticate(
     call: &Call,
     now: jiff::Timestamp,
 ) -> Result<Bearer, Refused> {
-    let resource = cloud.vault_resource();
-    let expected = crate::entra::Expected { cloud, tenant: &vault.tenant, resource: &resource };
+    let resources = [cloud.vault_resource()];
+    let expected = crate::entra::Expected { cloud, tenant: &vault.tenant, resources: &resources };
     let token = call.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
     let token = token.ok_or_else(|| refusal::no_token(cloud, vault))?;
     Bearer::verify(token, signer, &expected, now).map_err(|error| match error {

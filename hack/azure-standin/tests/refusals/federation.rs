@@ -1,14 +1,20 @@
 //! Tokens of a cluster as assertions.
 
+use std::sync::{Arc, LazyLock};
+
 use azure_standin::{
+    azure::{Azure, KeptKeys, Rules},
     fault::{Effect, Fault},
     operation::Operation,
+    signer::Signer,
     world::PublicDocument,
 };
+use jiff::SignedDuration;
 use serde_json::json;
 
 use crate::world::{
-    Assertion, CERTIFICATE, CLUSTER, ISSUER, NOW, SERVICE_ACCOUNT, WORKLOAD, azure, sign_in, signer, with_principal,
+    Assertion, CERTIFICATE, CLUSTER, ISSUER, NOW, SERVICE_ACCOUNT, WORKLOAD, azure, azure_with, sign_in, signer,
+    with_principal,
 };
 
 async fn refusal(assertion: Assertion) -> String {
@@ -31,7 +37,7 @@ async fn a_token_of_the_cluster_signs_in_again_and_again() {
     for _ in 0..2 {
         assert!(sign_in(&azure, WORKLOAD, &token).await.is_ok());
     }
-    assert_eq!(azure.journal.count(Operation::GetDocument), 4);
+    assert_eq!(azure.journal.count(Operation::GetDocument), 2);
 }
 
 #[tokio::test]
@@ -51,8 +57,9 @@ async fn the_subject_matches() {
 async fn the_subject_matches_in_its_case() {
     let subject = SERVICE_ACCOUNT.replace("hcp", "HCP");
     let refusal = refusal(Assertion::of_cluster().claim("sub", subject.clone())).await;
-    let note = "Please note that the matching is done using a case-sensitive comparison.";
-    assert_eq!(refusal, format!("{} {note} {CHECK}", no_match(7_002_138, &format!("subject '{subject}'."))));
+    let note = "The subject matches with case-insensitive comparison, but not with case-sensitive comparison.";
+    let begin = format!("{} {note} Check your", no_match(7_002_138, &format!("subject '{subject}'.")));
+    assert!(refusal.starts_with(&begin), "{refusal}");
 }
 
 #[tokio::test]
@@ -104,7 +111,8 @@ async fn a_key_that_the_issuer_does_not_publish_is_not_found() {
         refusal,
         format!(
             "401 invalid_client AADSTS7000272: The certificate with identifier 'old' used to sign the federated \
-             credential could not be found in the metadata of identity provider '{ISSUER}'."
+             credential could not be found in the metadata of identity provider {ISSUER}. Please validate that your \
+             Identity Provider's metadata exposes the key used to sign the incoming token."
         )
     );
 }
@@ -120,6 +128,62 @@ async fn the_signature_is_verified_with_the_issuers_key() {
 async fn only_rs256_is_taken() {
     let refusal = refusal(Assertion::of_cluster().header("alg", "PS256")).await;
     assert!(refusal.starts_with("401 invalid_client AADSTS5002738: Invalid JWT token. 'PS256' is not"), "{refusal}");
+}
+
+/// The issuer has another key from now on.
+fn rotate(azure: &Azure) {
+    let keys = PublicDocument { url: format!("{ISSUER}/openid/v1/jwks"), body: NEXT.key_set().to_string() };
+    azure.with_world_mut(|world| world.publish(keys));
+}
+
+static NEXT: LazyLock<Arc<Signer>> = LazyLock::new(|| Arc::new(Signer::generate().unwrap()));
+
+fn of_next() -> String {
+    Assertion::of_cluster().header("kid", NEXT.key_id()).signed_by(Arc::clone(&NEXT)).token()
+}
+
+#[tokio::test]
+async fn a_new_key_is_asked_for_when_it_is_first_used() {
+    let azure = azure();
+    assert!(sign_in(&azure, WORKLOAD, &Assertion::of_cluster().token()).await.is_ok());
+    assert!(sign_in(&azure, WORKLOAD, &of_next()).await.unwrap_err().contains("AADSTS7000272: "));
+    rotate(&azure);
+    assert!(sign_in(&azure, WORKLOAD, &of_next()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_key_that_is_gone_is_good_for_an_hour() {
+    let azure = azure();
+    let old = Assertion::of_cluster().claim("exp", NOW + 3 * 3600).token();
+    assert!(sign_in(&azure, WORKLOAD, &old).await.is_ok());
+    rotate(&azure);
+    azure.clock.advance(SignedDuration::from_mins(59));
+    assert!(sign_in(&azure, WORKLOAD, &old).await.is_ok());
+    azure.clock.advance(SignedDuration::from_mins(1));
+    assert!(sign_in(&azure, WORKLOAD, &old).await.unwrap_err().contains("AADSTS7000272: "));
+}
+
+#[tokio::test]
+async fn keys_outlive_an_issuer_that_fails_by_a_day() {
+    let azure = azure();
+    let token = Assertion::of_cluster().claim("exp", NOW + 25 * 3600).token();
+    assert!(sign_in(&azure, WORKLOAD, &token).await.is_ok());
+    azure.with_world_mut(|world| world.documents.clear());
+    azure.clock.advance(SignedDuration::from_hours(23));
+    assert!(sign_in(&azure, WORKLOAD, &token).await.is_ok());
+    azure.clock.advance(SignedDuration::from_hours(1));
+    assert_eq!(sign_in(&azure, WORKLOAD, &token).await.unwrap_err(), UNREACHABLE);
+}
+
+#[tokio::test]
+async fn an_issuer_can_be_left_alone_for_a_while() {
+    let kept = KeptKeys { asked_again: SignedDuration::from_mins(5), ..KeptKeys::default() };
+    let azure = azure_with(Rules { issuer_keys: kept, ..Rules::default() });
+    assert!(sign_in(&azure, WORKLOAD, &Assertion::of_cluster().token()).await.is_ok());
+    rotate(&azure);
+    assert!(sign_in(&azure, WORKLOAD, &of_next()).await.unwrap_err().contains("AADSTS7000272: "));
+    azure.clock.advance(SignedDuration::from_mins(5));
+    assert!(sign_in(&azure, WORKLOAD, &of_next()).await.is_ok());
 }
 
 const UNREACHABLE: &str = "400 invalid_request AADSTS50166: Request to External OIDC endpoint failed.";

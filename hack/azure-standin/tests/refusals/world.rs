@@ -128,6 +128,7 @@ pub fn document() -> Document {
         principals: vec![application, operator, workload],
         vaults: vec![vault],
         documents: issuer_documents(),
+        ..Document::default()
     }
 }
 
