@@ -72,7 +72,7 @@ impl Interest {
 }
 
 pub(super) fn cluster(cluster: &HostedCluster) -> Cluster {
-    let (identities, mut problems) = plan::problems(cluster);
+    let plan::Gated { identities, mut problems, .. } = plan::gate(cluster);
     problems.retain(|problem| problem.severity == Severity::Error || problem.reason.explains_absence());
     let azure = cluster.spec.platform.platform_type == "Azure";
     let paused_until = cluster.spec.paused_until.as_deref().map(Box::from);
