@@ -57,7 +57,7 @@ const ARROWS: [(&str, &[&str]); 35] = [
     ("assertion", &["credential"]),
     ("watched", &[]),
     ("workload_identity", &["clouds"]),
-    ("mounted", &["assertion", "credential", "watched"]),
+    ("mounted", &["assertion", "component", "credential", "names", "watched"]),
     ("plan", &["component", "finding", "names", "settings"]),
     ("policies", &["component", "plan", "settings"]),
     ("admission", &["component", "condition", "finding", "plan", "workload_identity"]),

@@ -80,7 +80,7 @@ pub(super) fn gate(cluster: &HostedCluster) -> Gated {
     let problems = &mut gated.problems;
     match azure_platform(cluster, problems).and_then(|azure| Some((azure, authentication(azure, problems)?))) {
         Some((azure, Authentication::Managed(managed))) => {
-            gated.identities = identities(cluster, azure, managed, problems)
+            gated.identities = identities(cluster, azure, managed, problems);
         }
         Some((azure, Authentication::Workload)) => {
             gated.workload_identities = workload_identities::check(cluster, azure, problems);

@@ -263,13 +263,8 @@ mod tests {
         assert_eq!(problems.iter().map(|problem| problem.reason).collect::<Vec<_>>(), [Reason::WorkloadIdentities]);
         let named: Vec<_> = workload_identities.unwrap().named.iter().map(|one| one.component.to_string()).collect();
         assert_eq!(named, ["cloud-provider", "nodepool", "ingress", "network", "disk", "file", "registry", "kms"]);
-        let with_all = tweaked(|c| {
-            set(
-                c,
-                &format!("{IDENTITIES}/controlPlaneOperator"),
-                json!({"clientID": "00000000-0000-0000-0000-00000000000a"}),
-            )
-        });
+        let optional = json!({"clientID": "00000000-0000-0000-0000-00000000000a"});
+        let with_all = tweaked(|c| set(c, &format!("{IDENTITIES}/controlPlaneOperator"), optional));
         assert_eq!(with_all.workload_identities.unwrap().named.len(), COMPONENTS.len());
     }
 
