@@ -86,7 +86,6 @@ const ARROWS: [(&str, &[&str]); 35] = [
             "certificates",
             "component",
             "condition",
-            "credential",
             "diff",
             "explain",
             "finding",

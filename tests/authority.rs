@@ -51,6 +51,9 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 const NAMESPACE: &str = "hcp-identity";
 const ACCOUNT: &str = "system:serviceaccount:hcp-identity:hcp-identity";
 
+/// What the component webhook-self-signed has.
+const COMPONENT: [&str; 3] = ["webhook-authority.yaml", "webhook-registration.yaml", "guard.yaml"];
+
 /// Seconds where a daemon has months, hours and minutes.
 const SHORT: Lifetimes = Lifetimes {
     authority: Duration::from_secs(9),
@@ -106,7 +109,7 @@ async fn install() {
     };
     succeeds(&mut apply("base/namespace.yaml"), "");
     succeeds(apply("base/service-account.yaml").args(["-n", NAMESPACE]), "");
-    for file in ["webhook-authority.yaml", "webhook-registration.yaml", "guard.yaml"] {
+    for file in COMPONENT {
         succeeds(&mut apply(&format!("components/webhook-self-signed/{file}")), "");
     }
     register("hcp-identity", 443, &json!({"none": "such"})).await;
@@ -114,6 +117,11 @@ async fn install() {
     let tampered = json!([{"op": "add", "path": "/metadata/labels/a", "value": "b"}]);
     wait_until("the policy is in force", async || {
         change(&client, &tampered, Trying::Only).await.is_err().then_some(())
+    })
+    .await;
+    let tried = PostParams { dry_run: true, ..PostParams::default() };
+    wait_until("and the other one", async || {
+        secrets(&client).create(&tried, &token("token")).await.is_err().then_some(())
     })
     .await;
 }
@@ -131,6 +139,15 @@ fn registrations(client: &Client) -> Api<MutatingWebhookConfiguration> {
 
 fn secrets(client: &Client) -> Api<Secret> {
     Api::namespaced(client.clone(), NAMESPACE)
+}
+
+/// A Secret that would be filled with a token of the daemon's account.
+fn token(name: &str) -> Secret {
+    let secret = json!({
+        "metadata": {"name": name, "annotations": {"kubernetes.io/service-account.name": "hcp-identity"}},
+        "type": "kubernetes.io/service-account-token",
+    });
+    serde_json::from_value(secret).expect("a Secret")
 }
 
 /// With every field that there is but `url`, for pods of namespaces with a label.
@@ -292,6 +309,10 @@ async fn the_daemon_may_change_whom_to_trust_and_nothing_else() {
     for refused in [made.map(drop), deleted] {
         let refused = refused.expect_err("it may not").to_string();
         assert!(refused.contains("hcp-identity neither makes nor deletes registrations"), "{refused}");
+    }
+    for name in ["token", SECRET] {
+        let refused = secrets(&daemon).create(&PostParams::default(), &token(name)).await.expect_err("it may not");
+        assert!(refused.to_string().contains("hcp-identity makes no Secret but its webhook's authority"), "{refused}");
     }
     let may = |words: &str| {
         let output =
@@ -489,7 +510,6 @@ async fn certificates_of_seconds_are_followed_and_no_call_fails() {
         let troubled: Vec<_> = content.filter_map(|standing| standing.trouble.clone()).collect();
         assert!(troubled.is_empty(), "{troubled:#?}");
     }
-    println!("{calls} pods, {asked} calls, {signers} authorities, {leaves} leaves, no failure");
     support::cluster::delete_namespace(&admin().await, &name).await;
 }
 
@@ -573,4 +593,8 @@ async fn the_webhook_has_an_authority_of_its_own() {
         delete(&admin().await, name).await;
     }
     remove_secret().await;
+    succeeds(kubectl().args(["-n", NAMESPACE, "delete", "service", SERVICE]), "");
+    for file in COMPONENT {
+        succeeds(kubectl().args(["delete", "-f", &format!("manifests/components/webhook-self-signed/{file}")]), "");
+    }
 }

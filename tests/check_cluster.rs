@@ -313,7 +313,6 @@ fn an_account_without_roles_may_nothing() {
     assert_eq!(denied(&[]), all - 2);
     assert_eq!(denied(&["--pod-patch", "none"]), all - 3);
     assert_eq!(denied(&["--pod-patch", "policy"]), all - 3 + 2);
-    assert_eq!(denied(&["--pod-patch", "webhook"]), all - 3 + 2);
     assert_eq!(denied(&["--pod-patch", "webhook", "--webhook-certificates", "files"]), all - 3);
     assert_eq!(denied(&["--mode", "observe"]), all - 4);
 }

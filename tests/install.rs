@@ -47,6 +47,7 @@ fn overlays() -> Vec<PathBuf> {
     overlays.push(restarting_overlay());
     overlays.push(identifying_overlay());
     overlays.push(self_signed_overlay());
+    overlays.push(cert_manager_overlay());
     overlays
 }
 
@@ -81,6 +82,12 @@ fn restarting_overlay() -> PathBuf {
 /// The webhook, with certificates of its own.
 fn self_signed_overlay() -> PathBuf {
     overlay("self-signed-overlay", &["webhook", "webhook-self-signed"], "podPatch: webhook\n")
+}
+
+/// The same, with those of cert-manager: for which the daemon needs no right.
+fn cert_manager_overlay() -> PathBuf {
+    let settings = "podPatch: policy\npolicyFallback: webhook\nwebhook: {certificates: cert-manager}\n";
+    overlay("cert-manager-overlay", &["policies", "webhook", "webhook-cert-manager"], settings)
 }
 
 /// The base, with components and settings for them.
@@ -179,14 +186,14 @@ fn the_api_server_takes_every_overlay() {
     let namespace = root().join("manifests/base/namespace.yaml");
     succeeds(kubectl().args(["apply", "--server-side", "-f"]).arg(&namespace), "");
     for overlay in overlays() {
-        let (ours, of_others): (Vec<_>, Vec<_>) = objects(&build(&overlay))
-            .into_iter()
-            .partition(|object| object["apiVersion"] != "monitoring.coreos.com/v1");
+        let (ours, of_others): (Vec<_>, Vec<_>) = objects(&build(&overlay)).into_iter().partition(|object| {
+            !["monitoring.coreos.com/v1", "cert-manager.io/v1"].iter().any(|of| object["apiVersion"] == *of)
+        });
         let stream: Vec<_> = ours.iter().map(Value::to_string).collect();
         let apply = ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "-o", "name", "-f", "-"];
         let taken = succeeds(kubectl().args(apply), &stream.join("\n---\n"));
         assert_eq!(taken.lines().count(), ours.len());
-        assert!(of_others.len() <= 2);
+        assert!(of_others.len() <= 4);
     }
 }
 
@@ -304,12 +311,14 @@ fn the_demo_shows_three_hosted_clusters_and_leaves_nothing() {
         assert!(shown.contains(line), "no {line} in\n{shown}");
     }
     assert_nothing_is_left();
-    let shown = succeeds(&mut demo(&["--once", "--policies"]), "");
-    let deployment = shown.lines().find(|line| line.starts_with("ingress-operator  ")).expect("a Deployment");
-    assert_eq!(deployment.split_whitespace().skip(1).collect::<Vec<_>>(), ["1", "1", "<none>", "<none>"]);
-    let pod = shown.lines().find(|line| line.starts_with("ingress-operator-")).expect("a pod");
-    assert!(pod.ends_with("ingress-cert") && shown.contains("9/9"), "{shown}");
-    assert_nothing_is_left();
+    for mode in ["--policies", "--webhook"] {
+        let shown = succeeds(&mut demo(&["--once", mode]), "");
+        let deployment = shown.lines().find(|line| line.starts_with("ingress-operator  ")).expect("a Deployment");
+        assert_eq!(deployment.split_whitespace().skip(1).collect::<Vec<_>>(), ["1", "1", "<none>", "<none>"]);
+        let pod = shown.lines().find(|line| line.starts_with("ingress-operator-")).expect("a pod");
+        assert!(pod.ends_with("ingress-cert") && shown.contains("9/9"), "{shown}");
+        assert_nothing_is_left();
+    }
 
     let child = demo(&[]).process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
     let mut running = OnATerminal(child.expect("it starts"));

@@ -20,6 +20,7 @@ pub use self::{
     leaf::Leaf,
     provided::{File, Provided, Refused},
 };
+pub use crate::credential::Secret;
 
 /// How long what we make is good for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -169,6 +169,14 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// The API server's own words, or what has kept them from coming.
+pub(super) fn words(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.trim().to_owned(),
+        other => chain(other),
+    }
+}
+
 /// The API of a kind, for an access that names it.
 pub(super) fn api<K>(client: &Client, access: &'static Access) -> Api<K>
 where

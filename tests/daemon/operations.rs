@@ -21,6 +21,7 @@ use crate::support::{
     read,
     stage::{CLASS, Daemon, LEASE, STATUS, Stage, condition, free_port, is_settled},
 };
+use crate::webhook::certificate_of_files;
 
 #[tokio::test]
 async fn it_is_ready_when_every_first_list_is_in_and_lives_before() {
@@ -57,8 +58,16 @@ async fn without_any_role_it_lives_and_says_what_it_may_not() {
 /// Only where they give pods an identity; and whether they can be read is nothing to HostedClusters.
 #[tokio::test]
 async fn service_accounts_are_waited_for_where_pods_get_an_identity() {
-    const IDENTIFY: [&str; 5] =
-        ["--workload-identity-webhook", "--workload-identity-tenant-id", "tenant", "--listen-webhook", "127.0.0.1:0"];
+    // Its certificate would be told to API servers otherwise, beside that of another test.
+    const IDENTIFY: [&str; 7] = [
+        "--workload-identity-webhook",
+        "--workload-identity-tenant-id",
+        "tenant",
+        "--listen-webhook",
+        "127.0.0.1:0",
+        "--webhook-certificates",
+        "files",
+    ];
     let unread = |daemon: &Daemon| {
         let answer = daemon.get("/readyz");
         let (_, words) = answer.split_once("\r\n\r\n")?;
@@ -367,19 +376,25 @@ async fn lists_that_are_not_streamed_are_read_in_pages() {
     for name in names {
         stage.create_cluster(name, |_| {}).await;
     }
-    let capz = ["--azure-cluster-identity", "apply"];
-    let daemon = stage.daemon(&capz).await;
+    let (certificates, _) = certificate_of_files(&stage);
+    let every_kind = [
+        &["--azure-cluster-identity", "apply", "--workload-identity-webhook", "--workload-identity-tenant-id"][..],
+        &["tenant", "--listen-webhook", "127.0.0.1:0"],
+        &certificates.each_ref().map(String::as_str),
+    ]
+    .concat();
+    let daemon = stage.daemon(&every_kind).await;
     for name in names {
         stage.ready_reason(name, "WaitingForWorkload").await;
     }
     assert_eq!(daemon.stop().0, 0);
 
     let proxy = Proxy::new(NOTHING, |request| request.contains("sendInitialEvents"));
-    let mut daemon = stage.daemon_behind(&proxy, &capz);
+    let mut daemon = stage.daemon_behind(&proxy, &every_kind);
     daemon.until_ready().await;
     daemon.until_leading().await;
     let paged = daemon.log_lines().into_iter().filter(|line| line["message"].to_string().contains("in pages"));
-    assert_eq!(paged.count(), 10, "each kind is told once: {}", daemon.log());
+    assert_eq!(paged.count(), 11, "each kind is told once: {}", daemon.log());
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(daemon.writes(), 0, "a page was missed: {}", daemon.log());
     let namespace = stage.plane("two");

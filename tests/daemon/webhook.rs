@@ -2,12 +2,14 @@
 
 use std::{
     collections::BTreeSet,
+    fs,
     net::SocketAddr,
     path::Path,
     time::{Duration, Instant},
 };
 
 use axum::{Router, body::Bytes, http::StatusCode, routing::post};
+use azure_standin::authority as standin;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use futures::{StreamExt as _, stream};
 use hcp_identity::{
@@ -19,6 +21,7 @@ use kube::{
     ResourceExt as _,
     api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams},
 };
+use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
 use tokio::{
     io::AsyncWriteExt as _,
@@ -40,13 +43,30 @@ use crate::{
 const SERVICE: &str = "hcp-identity-webhook";
 const LABEL: &str = "hypershift.openshift.io/hosted-control-plane";
 
-/// The entry as it is shipped, for the control planes of a stage, and a way for the API server to a port of this machine.
-pub(crate) struct Registration {
-    pub(crate) port: u16,
+/// The entry as it is shipped, and a way for the API server to a port of this machine.
+struct Registration {
+    name: String,
+    flags: Vec<String>,
+    port: u16,
 }
 
 impl Registration {
-    pub(crate) async fn new(stage: &Stage) -> Self {
+    /// Of a daemon that makes its certificate: of this name there is one in a cluster.
+    fn new(stage: &Stage) -> Self {
+        Self::applied(stage, "hcp-identity", &[], |_| {})
+    }
+
+    /// Of a daemon with a certificate of files, and for one control plane: there may be others.
+    fn of_files(stage: &Stage, plane: &str) -> Self {
+        let (flags, authority) = certificate_of_files(stage);
+        Self::applied(stage, &stage.namespace, &flags.each_ref().map(String::as_str), |entry| {
+            entry["clientConfig"]["caBundle"] = json!(BASE64_STANDARD.encode(authority.pem()));
+            let own = json!({"key": "kubernetes.io/metadata.name", "operator": "In", "values": [plane]});
+            entry["namespaceSelector"]["matchExpressions"] = json!([own]);
+        })
+    }
+
+    fn applied(stage: &Stage, name: &str, flags: &[&str], edit: impl FnOnce(&mut Value)) -> Self {
         let port = free_port();
         let service = json!({
             "apiVersion": "v1", "kind": "Service", "metadata": {"name": SERVICE, "namespace": stage.namespace},
@@ -54,36 +74,56 @@ impl Registration {
         });
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/components/webhook/registration.yaml");
         let mut shipped: Value = serde_saphyr::from_str(&read(&file)).expect("YAML");
+        shipped["metadata"]["name"] = json!(name);
         let entry = &mut shipped["webhooks"][0];
         entry["clientConfig"]["service"]["namespace"] = json!(stage.namespace);
         entry["clientConfig"]["service"]["port"] = json!(port);
+        edit(entry);
         let list = json!({"apiVersion": "v1", "kind": "List", "items": [service, shipped]}).to_string();
         succeeds(kubectl().args(["apply", "--server-side", "--force-conflicts", "-f", "-"]), &list);
-        Self { port }
+        let address = format!("127.0.0.1:{port}");
+        let flags = [&["--pod-patch", "webhook", "--listen-webhook", &address], flags].concat();
+        Self { name: name.to_owned(), flags: flags.into_iter().map(str::to_owned).collect(), port }
     }
 
     /// Of the daemon.
-    pub(crate) fn flags(&self) -> [String; 4] {
-        ["--pod-patch", "webhook", "--listen-webhook", &format!("127.0.0.1:{}", self.port)].map(str::to_owned)
+    fn flags(&self) -> Vec<&str> {
+        self.flags.iter().map(String::as_str).collect()
     }
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        succeeds(kubectl().args(["delete", "mutatingwebhookconfiguration", "hcp-identity"]), "");
+        succeeds(kubectl().args(["delete", "mutatingwebhookconfiguration", &self.name]), "");
     }
 }
 
-async fn daemon(stage: &Stage, registration: &Registration) -> Daemon {
-    stage.daemon(&registration.flags().each_ref().map(String::as_str)).await
+/// A certificate for the webhook's Service, as flags of the daemon, and who has signed it.
+pub(super) fn certificate_of_files(stage: &Stage) -> ([String; 4], standin::Authority) {
+    let authority = standin::Authority::new("authority").expect("an authority");
+    let (key, _) = standin::server_key().expect("a key");
+    let chain = authority.server(&format!("{SERVICE}.{}.svc", stage.namespace), &key).expect("a certificate");
+    let pem = |der: &CertificateDer<'_>| {
+        format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", BASE64_STANDARD.encode(der))
+    };
+    let folder = stage.file("certificates");
+    fs::create_dir_all(&folder).expect("a folder");
+    fs::write(folder.join("tls.crt"), chain.iter().map(pem).collect::<String>()).expect("a certificate");
+    fs::write(folder.join("tls.key"), key.serialize_pem()).expect("a key");
+    let folder = folder.to_str().expect("text");
+    (["--webhook-certificates", "files", "--webhook-certificate-folder", folder].map(str::to_owned), authority)
 }
 
-/// A pod of the ingress operator, as a ReplicaSet makes it.
+async fn daemon(stage: &Stage, registration: &Registration) -> Daemon {
+    stage.daemon(&registration.flags()).await
+}
+
+/// A pod of the ingress operator, as a ReplicaSet makes it; no node has room for as many as there come.
 fn ingress() -> DynamicObject {
     let pod = json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"generateName": "ingress-operator-", "labels": {"app": "ingress-operator"}},
-        "spec": {"containers": [{"name": "ingress-operator", "image": "x"}]},
+        "spec": {"schedulerName": "nobody", "containers": [{"name": "ingress-operator", "image": "x"}]},
     });
     serde_json::from_value(pod).expect("a pod")
 }
@@ -97,15 +137,21 @@ async fn create(stage: &Stage, plane: &str) -> DynamicObject {
     stage.api(plane, POD).create(&PostParams::default(), &ingress()).await.expect("no pod is kept away")
 }
 
+/// What would become of a pod.
+async fn try_to_create(stage: &Stage, plane: &str) -> DynamicObject {
+    let dry_run = PostParams { dry_run: true, ..PostParams::default() };
+    stage.api(plane, POD).create(&dry_run, &ingress()).await.expect("no pod is kept away")
+}
+
 async fn until_wiring(stage: &Stage, plane: &str) {
-    wait_until("pods are wired", async || is_wired(&create(stage, plane).await).then_some(())).await;
+    wait_until("pods are wired", async || is_wired(&try_to_create(stage, plane).await).then_some(())).await;
 }
 
 #[tokio::test]
 async fn pods_are_wired_by_the_webhook_and_no_deployment_changes() {
     let _alone = ADMISSION.lock().await;
     let stage = Stage::new("webhook").await;
-    let registration = Registration::new(&stage).await;
+    let registration = Registration::new(&stage);
     let mut operators = unwired(&stage).await;
     reconcile(&mut operators).await;
     let written = reconcile(&mut operators).await;
@@ -141,12 +187,11 @@ async fn pods_are_wired_by_the_webhook_and_no_deployment_changes() {
 /// What was created while the webhook was down is replaced, one pod at a time, by rotation's rules.
 #[tokio::test]
 async fn pods_that_the_webhook_missed_are_replaced_one_at_a_time() {
-    let _alone = ADMISSION.lock().await;
     let world = World::new("c-unwired").await;
     let stage = &world.stage;
-    let registration = Registration::new(stage).await;
     stage.create_cluster("prod", |_| {}).await;
     let plane = stage.plane("prod");
+    let registration = Registration::of_files(stage, &plane);
     label_namespace(&stage.client, &plane, LABEL).await;
     world.store_versions("v1", "v1");
     stage.create_workloads("prod", 1).await;
@@ -155,9 +200,8 @@ async fn pods_that_the_webhook_missed_are_replaced_one_at_a_time() {
     };
     wait_until("there are pods", async || (names().await.len() == 11).then_some(())).await;
     let (before, generations) = (names().await, stage.generations(&plane, DEPLOYMENT).await);
-    let [patch, webhook, listen, address] = &registration.flags();
     let checks = ["--credential-check", "content", "--rotation", "restart"];
-    let daemon = world.daemon(&[&[&**patch, webhook, listen, address], &checks[..]].concat()).await;
+    let daemon = world.daemon(&[&registration.flags(), &checks[..]].concat()).await;
     stage.ready_reason("prod", "NotInjected").await;
     // Pods are left alone for two minutes.
     tokio::time::sleep(Duration::from_secs(110)).await;
@@ -182,12 +226,13 @@ async fn pods_that_the_webhook_missed_are_replaced_one_at_a_time() {
 async fn a_pod_that_cannot_mount_is_admitted_as_it_is_with_a_warning() {
     let _alone = ADMISSION.lock().await;
     let stage = Stage::new("w-held").await;
-    let registration = Registration::new(&stage).await;
+    let registration = Registration::new(&stage);
     stage.create_cluster("prod", |_| {}).await;
     let plane = stage.plane("prod");
     label_namespace(&stage.client, &plane, LABEL).await;
     let _daemon = daemon(&stage, &registration).await;
     until_wiring(&stage, &plane).await;
+    assert!(is_wired(&create(&stage, &plane).await));
 
     let create = || {
         let pod = serde_json::to_string(&json!({
@@ -306,7 +351,7 @@ fn nonsense() -> Vec<(&'static str, Router)> {
 async fn nothing_that_becomes_of_the_webhook_keeps_a_pod_away() {
     let _alone = ADMISSION.lock().await;
     let stage = Stage::new("w-faults").await;
-    let registration = Registration::new(&stage).await;
+    let registration = Registration::new(&stage);
     stage.create_cluster("prod", |_| {}).await;
     let plane = stage.plane("prod");
     label_namespace(&stage.client, &plane, LABEL).await;
@@ -338,7 +383,7 @@ async fn nothing_that_becomes_of_the_webhook_keeps_a_pod_away() {
     let now = Timestamp::now();
     let sound = || Router::new().route(PATH, post(async |body: Bytes| answers(&body).to_string()));
     let other = Other::start(&stage, registration.port, now, sound()).await;
-    wait_until("another server is asked", async || asked(&create(&stage, &plane).await).then_some(())).await;
+    wait_until("another server is asked", async || asked(&try_to_create(&stage, &plane).await).then_some(())).await;
     other.end().await;
     for (what, router) in nonsense() {
         let other = Other::start(&stage, registration.port, now, router).await;
@@ -353,11 +398,26 @@ async fn nothing_that_becomes_of_the_webhook_keeps_a_pod_away() {
     assert!(!asked(&create(&stage, &plane).await), "its certificate has expired");
     other.end().await;
 
+    // What somebody else has written is theirs.
+    let mine = daemon(&stage, &registration).await;
+    let status = stage.ready_reason("prod", "WebhookUnavailable").await;
+    assert!(status.to_string().contains("conflict with \\\"kubectl-patch\\\""), "{status:#}");
+    drop(mine);
+    let patch = json!([{"op": "remove", "path": "/webhooks/0/clientConfig/caBundle"}]).to_string();
+    succeeds(
+        kubectl().args(["patch", "mutatingwebhookconfiguration", "hcp-identity", "--type", "json", "-p", &patch]),
+        "",
+    );
     let _again = daemon(&stage, &registration).await;
     until_wiring(&stage, &plane).await;
     let created = stream::iter(0..2_000).map(|_| create(&stage, &plane)).buffer_unordered(64).map(|pod| is_wired(&pod));
     let wired = created.filter(|wired| std::future::ready(*wired)).count().await;
     assert_eq!(wired, 2_000);
+    stage
+        .api(&plane, POD)
+        .delete_collection(&DeleteParams::default().grace_period(0), &Default::default())
+        .await
+        .expect("they go");
 }
 
 /// The other entry, of a daemon that wires nothing: it makes its certificate, tells API servers whom to trust, and reads the

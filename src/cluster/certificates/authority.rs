@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     certificates::{Authority, Leaf},
-    cluster::{access::AUTHORITY, client::chain},
+    cluster::{access::AUTHORITY, client::words},
     finding,
     observed::MANAGER,
     plan::MANAGED_BY,
@@ -172,7 +172,7 @@ impl<'a> Keeper<'a> {
 }
 
 fn remedy(error: &kube::Error) -> String {
-    let what = chain(error);
+    let what = words(error);
     match error {
         kube::Error::Api(status) if status.code == 403 => {
             format!("{what}; grant what manifests/components/webhook-self-signed has")

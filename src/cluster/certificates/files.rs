@@ -8,8 +8,7 @@ use std::{
 
 use super::{Orders, Served, Standing, Telling};
 use crate::{
-    certificates::{File, Provided, Refused},
-    credential::Secret,
+    certificates::{File, Provided, Refused, Secret},
     watched::Watched,
 };
 

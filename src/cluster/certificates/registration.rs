@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::{
     cluster::{
         access::{Access, REGISTRATIONS as ACCESS, Verb},
-        client::chain,
+        client::{chain, words},
     },
     observed::MANAGER,
 };
@@ -130,7 +130,7 @@ fn patch(name: &str, found: &Registration, bundle: &str) -> Value {
 }
 
 fn remedy(error: &kube::Error) -> String {
-    let what = chain(error);
+    let what = words(error);
     match error {
         kube::Error::Api(status) if status.code == 403 => {
             format!("{what}; grant what manifests/components/webhook-self-signed has")
