@@ -77,3 +77,16 @@ fn documents_may_come_in_any_order() {
         assert_eq!(text(output.stdout), plan(&case, &["-o", "json"]).0, "{}", case.display());
     }
 }
+
+/// Control characters of an input never reach the terminal: a tenant is whatever stands there.
+#[test]
+fn a_plan_carries_no_escape_sequences() {
+    let case = support::testdata("federation").join("two-components-of-one-identity/input.yaml");
+    let tenant = "64dc69e4-d083-49fc-9569-ebece1dd1408";
+    let input = support::read(&case).replace(tenant, "\"\\e]0;x\\a\\u202e\"");
+    let output = pipe(hcp_identity().args(["azure", "plan"]), input.as_bytes());
+    for shown in [text(output.stdout), text(output.stderr)] {
+        assert!(shown.contains("]0;x"), "{shown:?}");
+        assert!(shown.chars().all(|c| c == '\n' || !c.is_control()) && !shown.contains('\u{202e}'), "{shown:?}");
+    }
+}

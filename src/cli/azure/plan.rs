@@ -74,7 +74,7 @@ fn text(out: &mut dyn Write, answer: &Answer) -> io::Result<()> {
             writeln!(out)?;
         }
         let name = identity.name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
-        writeln!(out, "identity {}{name}, tenant {}", identity.client_id, identity.tenant_id)?;
+        writeln!(out, "identity {}{name}, tenant {}", identity.client_id, identity.tenant_id.escape_debug())?;
         for used in &identity.used_by {
             writeln!(out, "  {} of {}", used.component, used.hosted_cluster)?;
         }
