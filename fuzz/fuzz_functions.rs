@@ -16,6 +16,7 @@ use hcp_identity::{
     input::{Located, Role, Rules},
     manifest::{Content, Documents, Format, Limits, Node, Object, Position, Unreadable, Writer},
     plan::{Plan, plan},
+    provision::{FederatedIdentity, Federation},
     render::{Options, Rendered, Renderer, Summary},
     settings::{PARAMETERS, Settings, SettingsFile},
     validate::Validator,
@@ -78,6 +79,7 @@ pub fn render(data: &[u8]) {
     rendered.objects.iter().for_each(check_provider_class);
     check_findings(&rendered.findings);
     check_validate_agrees(data, &rendered.findings);
+    check_federation(data);
     check_order_does_not_matter(data);
     check_idempotence(data, &rendered.objects);
 }
@@ -399,11 +401,35 @@ fn check_validate_agrees(data: &[u8], rendered: &[Finding]) {
     let all = validate(data, Rules::All);
     check_findings(&all);
     let refused: Vec<&Finding> = all.iter().filter(|finding| finding.is_error()).collect();
-    let says = |finding: &&Finding| finding.is_error() && !only_render_refuses(finding.problem.reason);
+    let says = |finding: &&Finding| {
+        finding.is_error() && (!only_render_refuses(finding.problem.reason) || refused.contains(finding))
+    };
     let rendered: Vec<&Finding> = rendered.iter().filter(says).collect();
     assert_eq!(rendered, refused, "render and validate refuse different things");
     for finding in validate(data, Rules::CrdOnly).iter().filter(|finding| finding.is_error()) {
         assert!(all.contains(finding), "the CRD alone refuses more: {finding}");
+    }
+}
+
+/// `azure plan` refuses what validate refuses, and what is left of it Azure takes.
+fn check_federation(data: &[u8]) {
+    let mut findings = Vec::new();
+    let mut add = |finding| findings.push(finding);
+    let mut federation = Federation::new(&mut add);
+    federation.read(&"fuzz.yaml".into(), data).unwrap();
+    let (identities, _) = federation.finish();
+    check_findings(&findings);
+    let only_planned = [Reason::TooManyFederatedCredentials, Reason::FederatedCredentialConflict];
+    findings.retain(|finding| finding.is_error() && !only_planned.contains(&finding.problem.reason));
+    let refused: Vec<_> = validate(data, Rules::All).into_iter().filter(Finding::is_error).collect();
+    assert_eq!(findings, refused, "azure plan and validate refuse different things");
+    for FederatedIdentity { federated_credentials, .. } in &identities {
+        let count = federated_credentials.len();
+        assert!((1..=FederatedIdentity::MOST_CREDENTIALS).contains(&count), "{federated_credentials:?}");
+        let names: HashSet<_> = federated_credentials.iter().map(|one| one.name.to_ascii_lowercase()).collect();
+        let pairs: HashSet<_> =
+            federated_credentials.iter().map(|one| (one.issuer.to_string(), &one.subject)).collect();
+        assert!((names.len(), pairs.len()) == (count, count), "{federated_credentials:?}");
     }
 }
 

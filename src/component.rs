@@ -4,10 +4,12 @@
 //! Sources, all of openshift/hypershift: `support/config/constants.go` (names and paths), `support/azureutil/azureutil.go`
 //! (volumes, mounts, env), `control-plane-operator/controllers/hostedcontrolplane/v2/*` (which pod gets them); of
 //! openshift/cluster-network-operator: `bindata/cloud-network-config-controller/managed/controller.yaml`; of
-//! openshift/csi-operator: `pkg/driver/azure-{disk,file}`.
+//! openshift/csi-operator: `pkg/driver/azure-{disk,file}`. Federated identities: `cmd/infra/azure/identities.go` of
+//! openshift/hypershift, and its token minters.
 
 use hcp_identity_api::hosted_cluster::{
-    AzureKms, ControlPlaneManagedIdentities, HostedCluster, ManagedIdentity, SecretEncryptionType, annotations,
+    AzureKms, ControlPlaneManagedIdentities, HostedCluster, ManagedIdentity, SecretEncryptionType, WorkloadIdentities,
+    WorkloadIdentity, annotations,
 };
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumIter, EnumString, IntoStaticStr};
@@ -65,6 +67,32 @@ pub struct Component {
     pub cloud_config: Option<CloudConfig>,
     /// The pods that get something. The first one mounts the credential; the others follow from it.
     pub pods: &'static [Pod],
+    /// How it signs in where the control plane uses workload identities.
+    pub federated: Federated,
+}
+
+/// An identity that service accounts of the hosted cluster sign in as.
+#[derive(Debug)]
+pub struct Federated {
+    /// Where in the HostedCluster the identity stands.
+    pub field: &'static str,
+    /// The identity, if the HostedCluster names one that is used.
+    pub identity: fn(&HostedCluster) -> Option<&WorkloadIdentity>,
+    /// Why nothing signs in as it, where that wants saying.
+    pub left_out: fn(&HostedCluster) -> Option<LeftOut>,
+    /// What names are made of, in the way of `hypershift create iam azure`.
+    pub name: &'static str,
+    /// Whose tokens are exchanged, each by a federated credential of its own.
+    pub service_accounts: &'static [ServiceAccount],
+}
+
+/// A service account of the hosted cluster.
+#[derive(Debug)]
+pub struct ServiceAccount {
+    pub namespace: &'static str,
+    pub name: &'static str,
+    /// What tells its federated credential from the others of the identity.
+    pub suffix: &'static str,
 }
 
 /// A Secret of HyperShift's that tells a pod where its credential is.
@@ -138,6 +166,14 @@ macro_rules! control_plane_field {
     };
 }
 
+macro_rules! workload_field {
+    ($name:literal) => {
+        concat!("spec.platform.azure.azureAuthenticationConfig.workloadIdentities.", $name)
+    };
+}
+
+const NETWORK_CONFIG: &str = "openshift-cloud-network-config-controller";
+
 /// Where most components mount their credential.
 const CERTS: &str = "/mnt/certs";
 
@@ -159,6 +195,13 @@ pub static COMPONENTS: [Component; 9] = [
             mount: Some(Mount { volume: "cloud-provider-cert", path: CERTS }),
             env: &[],
         }],
+        federated: Federated {
+            field: workload_field!("cloudProvider"),
+            identity: |cluster| Some(&workload(cluster)?.cloud_provider),
+            left_out: never,
+            name: "cloud-provider",
+            service_accounts: &[account("kube-system", "azure-cloud-provider", "")],
+        },
     },
     Component {
         id: Id::Cpo,
@@ -174,22 +217,20 @@ pub static COMPONENTS: [Component; 9] = [
             mount: Some(Mount { volume: "cpo-cert", path: CERTS }),
             env: &[],
         }],
+        federated: Federated {
+            field: workload_field!("controlPlaneOperator"),
+            identity: |cluster| workload(cluster)?.control_plane_operator.as_ref(),
+            left_out: never,
+            name: "control-plane-operator",
+            service_accounts: &[account("kube-system", "control-plane-operator", "")],
+        },
     },
     Component {
         id: Id::NodePool,
         class: "managed-azure-nodepool-management",
         field: control_plane_field!("nodePoolManagement"),
         identity: |cluster| control_plane(cluster).map(|identities| &identities.node_pool_management),
-        left_out: |cluster| {
-            let annotations = cluster.metadata.annotations.as_ref()?;
-            annotations.contains_key(annotations::DISABLE_MACHINE_MANAGEMENT).then_some(LeftOut {
-                severity: Severity::Note,
-                reason: Reason::MachineManagementDisabled,
-                field: "metadata.annotations",
-                message: "HyperShift runs no capi-provider with the annotation hypershift.openshift.io/disable-machine-management",
-                remedy: "remove the annotation if HyperShift is to manage the node pools",
-            })
-        },
+        left_out: no_machine_management,
         azure_cluster_identity: true,
         cloud_config: None,
         pods: &[Pod {
@@ -198,19 +239,20 @@ pub static COMPONENTS: [Component; 9] = [
             mount: Some(Mount { volume: "nodepool-management-cert", path: CERTS }),
             env: &[],
         }],
+        federated: Federated {
+            field: workload_field!("nodePoolManagement"),
+            identity: |cluster| Some(&workload(cluster)?.node_pool_management),
+            left_out: no_machine_management,
+            name: "node-pool-mgmt",
+            service_accounts: &[account("kube-system", "capi-provider", "")],
+        },
     },
     Component {
         id: Id::Ingress,
         class: "managed-azure-ingress",
         field: control_plane_field!("ingress"),
         identity: |cluster| control_plane(cluster).map(|identities| &identities.ingress),
-        left_out: |cluster| {
-            capability_disabled(
-                cluster,
-                "Ingress",
-                "HyperShift runs no ingress-operator without the capability Ingress",
-            )
-        },
+        left_out: no_ingress,
         azure_cluster_identity: false,
         cloud_config: None,
         pods: &[Pod {
@@ -219,6 +261,13 @@ pub static COMPONENTS: [Component; 9] = [
             mount: Some(Mount { volume: "ingress-cert", path: CERTS }),
             env: &[Env { name: CREDENTIALS_FILE_PATH, value: EnvValue::CredentialPath }],
         }],
+        federated: Federated {
+            field: workload_field!("ingress"),
+            identity: |cluster| Some(&workload(cluster)?.ingress),
+            left_out: no_ingress,
+            name: "ingress",
+            service_accounts: &[account("openshift-ingress-operator", "ingress-operator", "")],
+        },
     },
     Component {
         id: Id::Network,
@@ -246,6 +295,13 @@ pub static COMPONENTS: [Component; 9] = [
                 ],
             },
         ],
+        federated: Federated {
+            field: workload_field!("network"),
+            identity: |cluster| Some(&workload(cluster)?.network),
+            left_out: never,
+            name: "network",
+            service_accounts: &[account(NETWORK_CONFIG, "cloud-network-config-controller", "")],
+        },
     },
     Component {
         id: Id::Disk,
@@ -270,6 +326,17 @@ pub static COMPONENTS: [Component; 9] = [
                 env: &[Env { name: "ARO_HCP_SECRET_PROVIDER_CLASS_FOR_DISK", value: EnvValue::ProviderClass }],
             },
         ],
+        federated: Federated {
+            field: workload_field!("disk"),
+            identity: |cluster| Some(&workload(cluster)?.disk),
+            left_out: never,
+            name: "disk",
+            service_accounts: &[
+                account("openshift-cluster-csi-drivers", "azure-disk-csi-driver-node-sa", "-node"),
+                account("openshift-cluster-csi-drivers", "azure-disk-csi-driver-operator", "-operator"),
+                account("openshift-cluster-csi-drivers", "azure-disk-csi-driver-controller-sa", "-controller"),
+            ],
+        },
     },
     Component {
         id: Id::File,
@@ -293,6 +360,17 @@ pub static COMPONENTS: [Component; 9] = [
                 env: &[Env { name: "ARO_HCP_SECRET_PROVIDER_CLASS_FOR_FILE", value: EnvValue::ProviderClass }],
             },
         ],
+        federated: Federated {
+            field: workload_field!("file"),
+            identity: |cluster| Some(&workload(cluster)?.file),
+            left_out: never,
+            name: "file",
+            service_accounts: &[
+                account("openshift-cluster-csi-drivers", "azure-file-csi-driver-node-sa", "-node"),
+                account("openshift-cluster-csi-drivers", "azure-file-csi-driver-operator", "-operator"),
+                account("openshift-cluster-csi-drivers", "azure-file-csi-driver-controller-sa", "-controller"),
+            ],
+        },
     },
     Component {
         id: Id::Registry,
@@ -300,8 +378,6 @@ pub static COMPONENTS: [Component; 9] = [
         field: control_plane_field!("imageRegistry"),
         identity: |cluster| control_plane(cluster).and_then(|identities| identities.image_registry.as_ref()),
         left_out: |cluster| {
-            const DISABLED: &str =
-                "HyperShift runs no cluster-image-registry-operator without the capability ImageRegistry";
             const UNNAMED: LeftOut = LeftOut {
                 severity: Severity::Note,
                 reason: Reason::IdentityNotNamed,
@@ -310,7 +386,7 @@ pub static COMPONENTS: [Component; 9] = [
                 remedy: "name one, or disable the capability when the HostedCluster is created",
             };
             let named = control_plane(cluster).is_some_and(|identities| identities.image_registry.is_some());
-            capability_disabled(cluster, "ImageRegistry", DISABLED).or((!named).then_some(UNNAMED))
+            no_registry(cluster).or((!named).then_some(UNNAMED))
         },
         azure_cluster_identity: false,
         cloud_config: None,
@@ -320,6 +396,16 @@ pub static COMPONENTS: [Component; 9] = [
             mount: Some(Mount { volume: "image-registry-cert", path: CERTS }),
             env: &[Env { name: CREDENTIALS_FILE_PATH, value: EnvValue::CredentialPath }],
         }],
+        federated: Federated {
+            field: workload_field!("imageRegistry"),
+            identity: |cluster| Some(&workload(cluster)?.image_registry),
+            left_out: no_registry,
+            name: "image-registry",
+            service_accounts: &[
+                account("openshift-image-registry", "registry", "-registry"),
+                account("openshift-image-registry", "cluster-image-registry-operator", "-operator"),
+            ],
+        },
     },
     Component {
         id: Id::Kms,
@@ -345,6 +431,13 @@ pub static COMPONENTS: [Component; 9] = [
                 env: &[],
             },
         ],
+        federated: Federated {
+            field: "spec.secretEncryption.kms.azure.workloadIdentity",
+            identity: |cluster| workload(cluster).and(kms_in_use(cluster))?.workload_identity.as_ref(),
+            left_out: kms_not_federated,
+            name: "kms",
+            service_accounts: &[account("kube-system", "kms-provider", "")],
+        },
     },
 ];
 
@@ -367,8 +460,33 @@ fn control_plane(cluster: &HostedCluster) -> Option<&ControlPlaneManagedIdentiti
     Some(&authentication.managed_identities.as_ref()?.control_plane)
 }
 
+fn workload(cluster: &HostedCluster) -> Option<&WorkloadIdentities> {
+    cluster.spec.platform.azure.as_ref()?.azure_authentication_config.workload_identities.as_ref()
+}
+
 fn never(_: &HostedCluster) -> Option<LeftOut> {
     None
+}
+
+fn no_machine_management(cluster: &HostedCluster) -> Option<LeftOut> {
+    let annotations = cluster.metadata.annotations.as_ref()?;
+    annotations.contains_key(annotations::DISABLE_MACHINE_MANAGEMENT).then_some(LeftOut {
+        severity: Severity::Note,
+        reason: Reason::MachineManagementDisabled,
+        field: "metadata.annotations",
+        message: "HyperShift runs no capi-provider with the annotation hypershift.openshift.io/disable-machine-management",
+        remedy: "remove the annotation if HyperShift is to manage the node pools",
+    })
+}
+
+fn no_ingress(cluster: &HostedCluster) -> Option<LeftOut> {
+    let message = "HyperShift runs no ingress-operator without the capability Ingress";
+    capability_disabled(cluster, "Ingress", message)
+}
+
+fn no_registry(cluster: &HostedCluster) -> Option<LeftOut> {
+    let message = "HyperShift runs no cluster-image-registry-operator without the capability ImageRegistry";
+    capability_disabled(cluster, "ImageRegistry", message)
 }
 
 fn capability_disabled(cluster: &HostedCluster, capability: &str, message: &'static str) -> Option<LeftOut> {
@@ -421,6 +539,26 @@ fn kms_left_out(cluster: &HostedCluster) -> Option<LeftOut> {
     }
 }
 
+/// Nothing of the CRD holds the kind of the KMS identity to that of the others.
+fn kms_not_federated(cluster: &HostedCluster) -> Option<LeftOut> {
+    kms_in_use(cluster)?.workload_identity.is_none().then_some(LeftOut {
+        severity: Severity::Warning,
+        reason: Reason::KmsIdentityUnused,
+        field: "spec.secretEncryption.kms.azure",
+        message: "no workload identity is named for KMS, and the control plane uses workload identities",
+        remedy: "name one in spec.secretEncryption.kms.azure.workloadIdentity, in the place of kms",
+    })
+}
+
+fn kms_in_use(cluster: &HostedCluster) -> Option<&AzureKms> {
+    let used = cluster.spec.secret_encryption.as_ref()?.encryption_type.as_ref()?.is(&SecretEncryptionType::Kms);
+    azure_kms(cluster).filter(|_| used)
+}
+
+const fn account(namespace: &'static str, name: &'static str, suffix: &'static str) -> ServiceAccount {
+    ServiceAccount { namespace, name, suffix }
+}
+
 const fn required(name: &'static str) -> Container {
     Container { name, presence: Presence::Required }
 }
@@ -458,6 +596,10 @@ mod tests {
         let classes: HashSet<_> = COMPONENTS.iter().map(|component| component.class).collect();
         let fields: HashSet<_> = COMPONENTS.iter().map(|component| component.field).collect();
         assert_eq!((classes.len(), fields.len()), (9, 9));
+        let federated = || COMPONENTS.iter().map(|component| &component.federated);
+        let fields: HashSet<_> = federated().map(|federated| federated.field).collect();
+        let names: HashSet<_> = federated().map(|federated| federated.name).collect();
+        assert_eq!((fields.len(), names.len()), (9, 9));
         assert!(classes.iter().all(|class| is_dns_label(class)));
     }
 
@@ -474,6 +616,20 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    /// One token, one identity: Entra would take either.
+    #[test]
+    fn no_two_rows_share_a_service_account_and_no_row_has_one_name_twice() {
+        let mut accounts = HashSet::new();
+        for ServiceAccount { namespace, name, .. } in COMPONENTS.iter().flat_map(|row| row.federated.service_accounts) {
+            assert!(is_dns_label(namespace) && is_dns_label(name) && accounts.insert((namespace, name)), "{name}");
+        }
+        for row in &COMPONENTS {
+            let accounts = row.federated.service_accounts;
+            let suffixes: HashSet<_> = accounts.iter().map(|account| account.suffix).collect();
+            assert!(!accounts.is_empty() && suffixes.len() == accounts.len(), "{:?}", row.id);
         }
     }
 

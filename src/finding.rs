@@ -58,8 +58,16 @@ pub enum Reason {
     ControlPlaneNamespaceCollision,
     CloudWithoutCapzType,
     EmptyTenantID,
+    // What the CRD accepts and Entra would take no token of.
+    InvalidIssuer,
+    IssuerNotPublic,
+    TooManyFederatedCredentials,
+    FederatedCredentialConflict,
     // What works as written, and is likely not what was meant.
     SharedSecret,
+    SharedIdentity,
+    OddIssuer,
+    SigningKeyNotGiven,
     ImplausibleKeyVaultName,
     TenantNotUUID,
     MissingClientID,

@@ -12,7 +12,7 @@ use crate::{
     crd,
     finding::{FieldPath, Finding, FindingsOfDocument, ObjectRef, Place, Problem, Reason, Severity, Step},
     manifest::{Documents, Limits, Node, Object, Position},
-    plan::{self, Identities},
+    plan::{self, Gated},
 };
 
 /// An object, and where it came from.
@@ -168,25 +168,26 @@ pub enum Rules {
 
 /// Holds a HostedCluster against the rules. There are identities if nothing is wrong and it has any.
 #[must_use]
-pub fn inspect(hosted_cluster: &Node, rules: Rules) -> (Option<Identities>, Vec<Problem>) {
+pub fn inspect(hosted_cluster: &Node, rules: Rules) -> Gated {
     let mut value = hosted_cluster.to_value_without_nulls();
     let mut problems = crd::check(&value);
     if rules == Rules::CrdOnly {
-        return (None, problems);
+        return Gated { problems, ..Gated::default() };
     }
     let refused = !problems.is_empty();
     // What has the wrong type has been reported; without it the rest can be looked at.
     for problem in problems.iter().filter(|problem| problem.reason == Reason::InvalidType) {
         remove(&mut value, problem.field.steps());
     }
-    let (identities, mut more) = match typed(value) {
-        Ok(cluster) => plan::problems(&cluster),
-        Err(problem) => (None, vec![problem]),
+    let mut gated = match typed(value) {
+        Ok(cluster) => plan::gate(&cluster),
+        Err(problem) => Gated { problems: vec![problem], ..Gated::default() },
     };
     // One field, one word: what the CRD says of a field, and of what would be inside it, is enough.
-    more.retain(|problem| !problems.iter().any(|said| problem.field.steps().starts_with(said.field.steps())));
-    problems.append(&mut more);
-    (identities.filter(|_| !refused), problems)
+    let said = |problem: &Problem| problems.iter().any(|said| problem.field.steps().starts_with(said.field.steps()));
+    gated.problems.retain(|problem| !said(problem));
+    problems.append(&mut gated.problems);
+    if refused { Gated { problems, ..Gated::default() } } else { Gated { problems, ..gated } }
 }
 
 /// Removes a field; an element of a list goes with the whole list.

@@ -76,6 +76,10 @@ checked_name!(
     /// The client id of a managed identity or an application.
     ClientId, is_uuid, "a UUID such as 00000000-0000-0000-0000-000000000000");
 checked_name!(
+    /// The issuer of tokens as they say it. Entra compares it byte by byte with that of a federated credential, case and slash at
+    /// the end included, so it is kept as it was given.
+    IssuerUrl, is_issuer, "an https URL without user, query and fragment");
+checked_name!(
     /// A namespace.
     Namespace, is_dns_label, "at most 63 lower-case letters, digits and hyphens, starting and ending with a letter or digit");
 checked_name!(
@@ -87,6 +91,23 @@ checked_name!(
 #[must_use]
 pub fn is_secret_name(value: &str) -> bool {
     (1..=127).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+/// Whether Azure can have a managed identity of this name: 3 to 128 letters, digits, hyphens and underscores, starting with a
+/// letter or digit.
+/// <https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftmanagedidentity>
+#[must_use]
+pub fn is_identity_name(value: &str) -> bool {
+    (3..=128).contains(&value.len())
+        && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        && value.starts_with(|c: char| c.is_ascii_alphanumeric())
+}
+
+/// Whether a verifier of tokens can take it for an issuer.
+#[must_use]
+pub fn is_issuer(url: &str) -> bool {
+    let plain = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#@\\\"<>".contains(&byte));
+    url.strip_prefix("https://").is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/') && plain(rest))
 }
 
 /// 8-4-4-4-12 hexadecimal digits, in either case.

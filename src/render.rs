@@ -19,7 +19,7 @@ use crate::{
     input::{self, Located, Role, Rules, Visitor},
     manifest::{Limits, Node, Object},
     namespaces::{Cluster, Namespaces},
-    plan::{self, Identities, Identity, Plan, Template, Wired},
+    plan::{self, Gated, Identities, Identity, Plan, Template, Wired},
     policies::guard_binding,
     settings::Settings,
 };
@@ -175,7 +175,7 @@ impl<'f> Renderer<'f> {
 
     fn hosted_cluster(&self, object: &Located, gathered: &mut Gathered, findings: &mut FindingsOfDocument) {
         gathered.hosted_clusters += 1;
-        let (identities, mut problems) = input::inspect(object.node(), Rules::All);
+        let Gated { identities, mut problems, .. } = input::inspect(object.node(), Rules::All);
         if self.options.azure_cluster_identity {
             // What is only odd otherwise is in the way of what has been asked for.
             let reasons = [Reason::CloudWithoutCapzType, Reason::EmptyTenantID];

@@ -25,16 +25,20 @@ pub(crate) fn hosted_cluster() -> Value {
 
 pub(crate) fn workload_identities() -> Value {
     let mut cluster = hosted_cluster();
-    let client = json!({"clientID": "00000000-0000-0000-0000-000000000001"});
+    let client = |number: usize| json!({"clientID": format!("00000000-0000-0000-0000-{number:012}")});
     let names = ["cloudProvider", "disk", "file", "imageRegistry", "ingress", "network", "nodePoolManagement"];
-    let identities: serde_json::Map<_, _> = names.map(|name| (name.to_owned(), client.clone())).into_iter().collect();
+    let identities = names.iter().enumerate().map(|(number, name)| ((*name).to_owned(), client(number)));
+    let identities: serde_json::Map<_, _> = identities.collect();
     set(
         &mut cluster,
         "/spec/platform/azure/azureAuthenticationConfig",
         json!({"azureAuthenticationConfigType": "WorkloadIdentities", "workloadIdentities": identities}),
     );
-    set(&mut cluster, "/spec/secretEncryption/kms/azure/workloadIdentity", client);
+    set(&mut cluster, "/spec/secretEncryption/kms/azure/workloadIdentity", client(names.len()));
     unset(&mut cluster, "/spec/secretEncryption/kms/azure/kms");
+    set(&mut cluster, "/spec/issuerURL", json!("https://prodoidc.blob.core.windows.net/prod"));
+    set(&mut cluster, "/spec/infraID", json!("prod-x7k2p"));
+    set(&mut cluster, "/spec/serviceAccountSigningKey", json!({"name": "prod-sa-signing-key"}));
     cluster
 }
 

@@ -58,7 +58,7 @@ impl Visitor for Validator<'_> {
             return;
         }
         *count += 1;
-        let (_, problems) = input::inspect(object.node(), self.rules);
+        let problems = input::inspect(object.node(), self.rules).problems;
         findings.extend(problems.into_iter().map(|problem| object.finding(problem)));
         if self.rules == Rules::All {
             clusters.add(&object, ());

@@ -57,12 +57,12 @@ const ARROWS: [(&str, &[&str]); 35] = [
     ("assertion", &["credential"]),
     ("watched", &[]),
     ("workload_identity", &["clouds"]),
-    ("mounted", &["assertion", "credential", "watched"]),
+    ("mounted", &["assertion", "component", "credential", "names", "watched"]),
     ("plan", &["component", "finding", "names", "settings"]),
     ("policies", &["component", "plan", "settings"]),
     ("admission", &["component", "condition", "finding", "plan", "workload_identity"]),
     ("webhook", &["admission", "workload_identity"]),
-    ("provision", &["credential", "finding", "input", "manifest", "names"]),
+    ("provision", &["component", "credential", "finding", "input", "manifest", "names", "namespaces", "plan"]),
     ("certificates", &["credential", "finding", "plan"]),
     ("condition", &[]),
     ("ledger", &[]),
@@ -207,7 +207,7 @@ fn every_case_of_testdata_is_run() {
         let area = case.strip_prefix(testdata("")).expect("testdata").components().next().expect("an area");
         let area = area.as_os_str().to_string_lossy().into_owned();
         assert!(
-            ["render", "validate", "cluster", "workload_identity"].contains(&area.as_str()),
+            ["render", "validate", "federation", "cluster", "workload_identity"].contains(&area.as_str()),
             "testdata/{area} is run by no test"
         );
     }
@@ -266,6 +266,7 @@ fn every_flag_is_documented() {
         "check cluster",
         "explain",
         "azure create-key-pair",
+        "azure plan",
         "completions",
     ] {
         let words = command.split(' ').chain(["--help"]);

@@ -17,14 +17,11 @@ use std::{
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    sync::{Arc, LazyLock},
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 
-use azure_core::{
-    credentials::TokenCredential as _,
-    http::{ClientOptions, RetryOptions, Transport},
-};
+use azure_core::credentials::TokenCredential as _;
 use azure_standin::{
     Settings, Standin,
     authority::{Authority, ClientCertificate, Validity},
@@ -113,16 +110,7 @@ async fn entra() -> Standin {
 }
 
 fn options(standin: &Standin, backstop: Duration) -> Options {
-    let about = standin.about();
-    let authority = reqwest::Certificate::from_pem(about.ca_pem.as_bytes()).unwrap();
-    let proxy = reqwest::Proxy::all(format!("http://{}", about.proxy)).unwrap();
-    let http = reqwest::Client::builder().proxy(proxy).tls_certs_only([authority]).build().unwrap();
-    let client_options = ClientOptions {
-        transport: Some(Transport::new(Arc::new(http))),
-        retry: RetryOptions::none(),
-        ..ClientOptions::default()
-    };
-    Options { backstop, client_options }
+    Options { backstop, client_options: support::standin::client_options(standin) }
 }
 
 async fn changed(in_use: &mut watch::Receiver<InUse>) -> InUse {

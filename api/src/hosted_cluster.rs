@@ -72,6 +72,20 @@ pub struct HostedClusterSpec {
     pub secret_encryption: Option<SecretEncryption>,
     /// A boolean or an RFC 3339 time, as text.
     pub paused_until: Option<String>,
+    /// Who signs the hosted cluster's tokens, as they say it. The CRD defaults it to `https://kubernetes.default.svc`.
+    #[serde(rename = "issuerURL")]
+    pub issuer_url: String,
+    #[serde(rename = "infraID")]
+    pub infra_id: String,
+    /// The Secret of the key that signs them; without it, HyperShift makes a key.
+    pub service_account_signing_key: Option<SecretReference>,
+}
+
+/// A Secret in the namespace of the HostedCluster.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(default)]
+pub struct SecretReference {
+    pub name: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]

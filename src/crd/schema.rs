@@ -24,7 +24,13 @@ static SPEC: Object = object(&[
     required("platform", Schema::Object(&PLATFORM)),
     optional("capabilities", Schema::Object(&CAPABILITIES)),
     optional("secretEncryption", Schema::Object(&SECRET_ENCRYPTION)),
+    // Their types alone: what the CRD says of them is not looked at.
+    optional("issuerURL", ANY_TEXT),
+    optional("infraID", ANY_TEXT),
+    optional("serviceAccountSigningKey", Schema::Object(&SECRET_REFERENCE)),
 ]);
+
+static SECRET_REFERENCE: Object = object(&[optional("name", ANY_TEXT)]);
 
 static CAPABILITIES: Object =
     object(&[optional("disabled", Schema::List(&List { items: Schema::Text(&CAPABILITY), min: 0, max: usize::MAX }))]);

@@ -13,8 +13,9 @@ use hcp_identity_api::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::workload_identities::{self, WorkloadIdentities};
 use crate::{
-    component::{self, COMPONENTS, Component, Id},
+    component::{self, COMPONENTS, Component, Id, LeftOut},
     finding::{FieldPath, Problem, Reason, Severity},
     names::{
         self, ClientId, Namespace, ObjectName, SecretName, TenantId, VaultName, control_plane_namespace, is_uuid,
@@ -55,14 +56,16 @@ pub struct Identity {
     pub client_id: Option<ClientId>,
 }
 
-/// What came out of the gate: identities unless a problem is an error or says that there are none for us.
+/// What came out of the gate: identities of the kind that the HostedCluster uses, unless a problem is an error or says that
+/// there are none for us.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Gated {
-    pub(super) identities: Option<Identities>,
-    pub(super) problems: Vec<Problem>,
+pub struct Gated {
+    pub identities: Option<Identities>,
+    pub workload_identities: Option<WorkloadIdentities>,
+    pub problems: Vec<Problem>,
 }
 
-const AZURE: &str = "spec.platform.azure";
+pub(super) const AZURE: &str = "spec.platform.azure";
 const AUTHENTICATION: &str = "spec.platform.azure.azureAuthenticationConfig";
 const CONTROL_PLANE: &str = "spec.platform.azure.azureAuthenticationConfig.managedIdentities.controlPlane";
 const KEY_VAULT: &str =
@@ -73,15 +76,29 @@ const KMS: &str = "spec.secretEncryption.kms.azure";
 /// Checks a HostedCluster.
 #[must_use]
 pub(super) fn gate(cluster: &HostedCluster) -> Gated {
-    let mut problems = Vec::new();
-    let identities = identities(cluster, &mut problems);
-    let refused = problems.iter().any(|problem| problem.severity == Severity::Error);
-    Gated { identities: identities.filter(|_| !refused), problems }
+    let mut gated = Gated::default();
+    let problems = &mut gated.problems;
+    match azure_platform(cluster, problems).and_then(|azure| Some((azure, authentication(azure, problems)?))) {
+        Some((azure, Authentication::Managed(managed))) => {
+            gated.identities = identities(cluster, azure, managed, problems);
+        }
+        Some((azure, Authentication::Workload)) => {
+            gated.workload_identities = workload_identities::check(cluster, azure, problems);
+        }
+        None => {}
+    }
+    if gated.problems.iter().any(|problem| problem.severity == Severity::Error) {
+        (gated.identities, gated.workload_identities) = (None, None);
+    }
+    gated
 }
 
-fn identities(cluster: &HostedCluster, problems: &mut Vec<Problem>) -> Option<Identities> {
-    let azure = azure_platform(cluster, problems)?;
-    let managed = managed_identities(azure, problems)?;
+fn identities(
+    cluster: &HostedCluster,
+    azure: &AzurePlatform,
+    managed: &ManagedIdentities,
+    problems: &mut Vec<Problem>,
+) -> Option<Identities> {
     let control_plane = &managed.control_plane;
     let cluster_name = cluster_name(cluster, problems);
     let vault = vault(control_plane, problems);
@@ -137,44 +154,48 @@ fn azure_platform<'c>(cluster: &'c HostedCluster, problems: &mut Vec<Problem>) -
     platform.azure.as_ref()
 }
 
-fn managed_identities<'c>(azure: &'c AzurePlatform, problems: &mut Vec<Problem>) -> Option<&'c ManagedIdentities> {
-    let authentication = &azure.azure_authentication_config;
+/// The member of the union that its type names.
+enum Authentication<'c> {
+    Managed(&'c ManagedIdentities),
+    Workload,
+}
+
+fn authentication<'c>(azure: &'c AzurePlatform, problems: &mut Vec<Problem>) -> Option<Authentication<'c>> {
+    use AzureAuthenticationConfigType::{ManagedIdentities, WorkloadIdentities};
+    let config = &azure.azure_authentication_config;
     let field = FieldPath::of(AUTHENTICATION).key("azureAuthenticationConfigType");
-    match &authentication.azure_authentication_config_type {
-        Some(Open::Known(AzureAuthenticationConfigType::ManagedIdentities)) => {}
-        Some(Open::Known(AzureAuthenticationConfigType::WorkloadIdentities)) => {
+    let (found, member, message) = match &config.azure_authentication_config_type {
+        Some(Open::Known(ManagedIdentities)) => {
+            let message = "is missing, although the type is ManagedIdentities";
+            (config.managed_identities.as_ref().map(Authentication::Managed), "managedIdentities", message)
+        }
+        Some(Open::Known(WorkloadIdentities)) => {
             let message = "the control plane signs in by workload identity: no provider classes";
-            problems.push(Problem::note(Reason::WorkloadIdentities, field, message, "nothing is to be done"));
-            return None;
+            let remedy = "`hcp-identity azure plan` lists the federated credentials that it needs";
+            problems.push(Problem::note(Reason::WorkloadIdentities, field, message, remedy));
+            let message = "is missing, although the type is WorkloadIdentities";
+            (config.workload_identities.as_ref().map(|_| Authentication::Workload), "workloadIdentities", message)
         }
         Some(Open::Unknown(value)) => {
             let message = "is none of ManagedIdentities and WorkloadIdentities";
-            problems.push(
-                Problem::error(Reason::UnsupportedValue, field, message, "use one of the two")
-                    .with_value(value.as_str()),
-            );
+            let problem = Problem::error(Reason::UnsupportedValue, field, message, "use one of the two");
+            problems.push(problem.with_value(value.as_str()));
             return None;
         }
         None => {
-            let message = "is missing";
-            problems.push(Problem::error(
-                Reason::Required,
-                field,
-                message,
-                "set it to ManagedIdentities or WorkloadIdentities",
-            ));
+            let remedy = "set it to ManagedIdentities or WorkloadIdentities";
+            problems.push(Problem::error(Reason::Required, field, "is missing", remedy));
             return None;
         }
-    }
-    if authentication.managed_identities.is_none() {
-        let field = FieldPath::of(AUTHENTICATION).key("managedIdentities");
-        let message = "is missing, although the type is ManagedIdentities";
+    };
+    if found.is_none() {
+        let field = FieldPath::of(AUTHENTICATION).key(member);
         problems.push(Problem::error(Reason::UnionMismatch, field, message, "name the identities"));
     }
-    authentication.managed_identities.as_ref()
+    found
 }
 
-fn cluster_name(cluster: &HostedCluster, problems: &mut Vec<Problem>) -> Option<(ClusterName, Namespace)> {
+pub(super) fn cluster_name(cluster: &HostedCluster, problems: &mut Vec<Problem>) -> Option<(ClusterName, Namespace)> {
     let metadata = &cluster.metadata;
     let name = metadata.name.as_deref().unwrap_or_default();
     let name = match ObjectName::new(name) {
@@ -251,10 +272,7 @@ fn vault(identities: &ControlPlaneManagedIdentities, problems: &mut Vec<Problem>
 
 fn identity(component: &Component, cluster: &HostedCluster, problems: &mut Vec<Problem>) -> Option<Identity> {
     if let Some(left_out) = (component.left_out)(cluster) {
-        let message = format!("no provider class for {}: {}", component.id, left_out.message);
-        let field = FieldPath::of(left_out.field);
-        let note = Problem::note(left_out.reason, field, message, left_out.remedy);
-        problems.push(Problem { severity: left_out.severity, ..note });
+        problems.push(absence("provider class", component.id, &left_out));
         return None;
     }
     let identity = (component.identity)(cluster)?;
@@ -263,6 +281,13 @@ fn identity(component: &Component, cluster: &HostedCluster, problems: &mut Vec<P
     let encoding = encoding(identity, &field, problems);
     let client_id = client_id(identity, &field, problems);
     Some(Identity { component: component.id, secret: secret?, encoding: encoding?, client_id })
+}
+
+/// Why a component has not what the others have.
+pub(super) fn absence(of: &str, component: Id, left_out: &LeftOut) -> Problem {
+    let message = format!("no {of} for {component}: {}", left_out.message);
+    let note = Problem::note(left_out.reason, FieldPath::of(left_out.field), message, left_out.remedy);
+    Problem { severity: left_out.severity, ..note }
 }
 
 fn secret_name(identity: &ManagedIdentity, field: &FieldPath, problems: &mut Vec<Problem>) -> Option<SecretName> {
@@ -379,7 +404,7 @@ fn warn_of_kms_vault(
     }
 }
 
-fn warn_of_tenant(of: &str, tenant: &str, problems: &mut Vec<Problem>) {
+pub(super) fn warn_of_tenant(of: &str, tenant: &str, problems: &mut Vec<Problem>) {
     if !tenant.is_empty() && !is_uuid(tenant) {
         let message = "is no UUID, which every Entra tenant id is";
         let remedy = "give the tenant id, not its domain name";

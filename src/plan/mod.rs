@@ -9,6 +9,7 @@ mod provider_class;
 #[cfg(test)]
 mod tests;
 mod wiring;
+mod workload_identities;
 
 use std::sync::Arc;
 
@@ -17,9 +18,10 @@ use hcp_identity_api::{
     secret_provider_class::SecretProviderClass,
 };
 
-pub use identities::{ClusterName, Identities, Identity};
+pub use identities::{ClusterName, Gated, Identities, Identity};
 pub use provider_class::MANAGED_BY;
 pub use wiring::{Addition, CSI_DRIVER, Element, Template, Wired, consumer_apps, same_path};
+pub use workload_identities::{AUDIENCE, FederatedCredential, WorkloadIdentities, WorkloadIdentity};
 
 use crate::{
     component::{Component, Id},
@@ -53,11 +55,10 @@ pub fn plan(cluster: &HostedCluster, settings: &Arc<Settings>) -> Planned {
     Planned { plan, problems: gated.problems }
 }
 
-/// Only what is wrong or odd about a HostedCluster, for who has no settings.
+/// The identities of a HostedCluster, and what is wrong or odd about it, for who has no settings.
 #[must_use]
-pub fn problems(cluster: &HostedCluster) -> (Option<Identities>, Vec<Problem>) {
-    let gated = identities::gate(cluster);
-    (gated.identities, gated.problems)
+pub fn gate(cluster: &HostedCluster) -> Gated {
+    identities::gate(cluster)
 }
 
 impl Plan {

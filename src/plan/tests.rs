@@ -368,7 +368,7 @@ fn a_wrong_type_anywhere_hides_nothing_else() {
             let mut cluster = hosted_cluster();
             set(&mut cluster, pointer, wrong.clone());
             let node = crate::testing::node(&cluster.to_string());
-            let (_, problems) = crate::input::inspect(&node, crate::input::Rules::All);
+            let problems = crate::input::inspect(&node, crate::input::Rules::All).problems;
             assert!(
                 problems.iter().all(|problem| !problem.field.steps().is_empty()),
                 "{pointer}: {wrong}: {problems:?}"
@@ -380,7 +380,7 @@ fn a_wrong_type_anywhere_hides_nothing_else() {
 /// The doors keep identities and make a plan of them later: it is the same plan.
 #[test]
 fn what_is_held_and_planned_later_is_the_plan() {
-    let (identities, problems) = problems(&serde_json::from_value(hosted_cluster()).unwrap());
+    let Gated { identities, problems, .. } = gate(&serde_json::from_value(hosted_cluster()).unwrap());
     let planned = tweaked(|_| {});
     assert_eq!((Some(Plan::new(identities.unwrap(), settings())), problems), (planned.plan, planned.problems));
 }

@@ -6,12 +6,11 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{File, KeySet, Readers, file::manifest};
-use crate::names::TenantId;
+use crate::names::{IssuerUrl, TenantId};
 
-/// The issuer as tokens name it. Entra compares it byte by byte with that of a federated credential, case and slash at the
-/// end included, so it is kept as it was given.
+/// The issuer as tokens name it.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Issuer(Box<str>);
+pub struct Issuer(IssuerUrl);
 
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum IssuerError {
@@ -31,13 +30,7 @@ impl Issuer {
     /// # Errors
     /// Where no verifier of tokens would take it.
     pub fn new(url: &str) -> Result<Self, IssuerError> {
-        let rest = url.strip_prefix("https://").unwrap_or_default();
-        let host = rest.split('/').next().unwrap_or_default();
-        let plain = rest.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#@\\\"<>".contains(&byte));
-        if host.is_empty() || !plain {
-            return Err(IssuerError::NoIssuer(url.to_owned()));
-        }
-        Ok(Self(url.into()))
+        IssuerUrl::new(url).map(Self).map_err(|_| IssuerError::NoIssuer(url.to_owned()))
     }
 
     /// The issuer in a container of a storage account; `blobs` is what hosts of blobs end with in a cloud.

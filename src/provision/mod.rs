@@ -4,6 +4,7 @@
 //! `ccoctl azure` (openshift/cloud-credential-operator), because installers and people depend on them.
 
 mod credentials_request;
+mod federation;
 mod file;
 mod issuer;
 mod key_pair;
@@ -11,6 +12,7 @@ mod key_set;
 mod signing_key;
 
 pub use credentials_request::{CredentialsRequest, CredentialsRequests, Identity, TechPreview};
+pub use federation::{Credential, FederatedIdentity, Federation, Summary, Use};
 pub use file::{File, Readers};
 pub use issuer::{Issuer, IssuerError, discovery, issuer_files};
 pub use key_pair::{Found, INSTALLER_COPY, KeyPair, PRIVATE, PUBLIC, Problem, RETIRED, Reason, Verified, verify};

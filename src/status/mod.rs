@@ -281,7 +281,7 @@ pub fn no_plan(problems: &[Problem]) -> (Reason, String) {
     if !errors.is_empty() {
         return (Reason::InvalidHostedCluster, errors.join("; "));
     }
-    let notes: Vec<_> = problems.iter().filter(|problem| problem.reason.explains_absence()).map(line).collect();
+    let notes: Vec<_> = problems.iter().map(line).collect();
     (Reason::WorkloadIdentities, notes.join("; "))
 }
 

@@ -14,6 +14,8 @@ pub mod prometheus;
 pub mod proxy;
 #[cfg(feature = "test-cluster")]
 pub mod stage;
+#[cfg(feature = "mounted")]
+pub mod standin;
 
 use std::{
     path::{Path, PathBuf},

@@ -1,12 +1,13 @@
 //! `hcp-identity azure`: what `ccoctl azure` does, one file a subcommand.
 
 mod create_key_pair;
+mod plan;
 
 use super::CommandResult;
 
 /// Prepare Azure for a cluster that signs its own tokens.
 ///
-/// Flags, defaults and files are those of `ccoctl azure`.
+/// Flags, defaults and files of what `ccoctl azure` does as well are its own.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -16,10 +17,12 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum What {
     CreateKeyPair(create_key_pair::Args),
+    Plan(plan::Args),
 }
 
 pub(super) fn run(args: &Args) -> CommandResult {
     match &args.what {
         What::CreateKeyPair(args) => create_key_pair::run(args),
+        What::Plan(args) => plan::run(args),
     }
 }

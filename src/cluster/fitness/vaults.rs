@@ -16,7 +16,7 @@ pub async fn named(client: &Client) -> Result<BTreeSet<(String, String)>, Box<Ch
     let api: Api<DeserializeGuard<HostedCluster>> = Api::all(client.clone());
     let clusters = look::list("HostedClusters", &api, "").await.map_err(|unseen| Check::unseen("vaults", &unseen))?;
     let readable = clusters.iter().filter_map(|cluster| cluster.0.as_ref().ok());
-    let identities = readable.filter_map(|cluster| plan::problems(cluster).0);
+    let identities = readable.filter_map(|cluster| plan::gate(cluster).identities);
     Ok(identities.map(|identities| (identities.vault.to_string(), identities.cloud.to_string())).collect())
 }
 

@@ -1,7 +1,11 @@
-//! A credential for Rust programs: a `TokenCredential` over the file that the Secrets Store CSI driver mounts.
+//! A credential for Rust programs: a `TokenCredential` over the file that the Secrets Store CSI driver mounts, or over whatever else a
+//! program has been given, by one precedence.
 //!
 //! The driver renews a mount by a swap of the link `..data`. A watch on the file sees at most its end, and nothing after it. So the
 //! folder is watched, and what is in the file is compared now and then all the same. Only a credential that judges valid is taken into use.
+
+mod choice;
+mod federated;
 
 use std::{
     fmt,
@@ -20,6 +24,8 @@ use azure_identity::{ClientAssertion, ClientAssertionCredential, ClientAssertion
 use jiff::Timestamp;
 use tokio::{sync::watch, task::JoinHandle};
 
+pub use choice::{Choice, ChoiceError, Origin, SecretKey, Sources, choose, credential};
+
 use crate::{
     assertion::assertion,
     credential::{Expectation, Facts, ObjectEncoding, Secret, SignIn, judge},
@@ -31,7 +37,7 @@ use crate::{
 pub struct Options {
     /// How often the file is looked at without a sign that it has changed.
     pub backstop: Duration,
-    /// Transport and retries. The cloud is the credential's own.
+    /// Transport and retries. The cloud is the credential's own; where it names none, this one.
     pub client_options: ClientOptions,
 }
 
@@ -92,7 +98,7 @@ impl MountedCredential {
         // Before the file is read, so that no change is missed.
         let watched = Watched::new(&path, options.backstop);
         let file = read(&path)?;
-        let (credential, facts) = credential(&path, &file, &options)?;
+        let (credential, facts) = signing_in(&path, &file, &options)?;
         let (in_use, _) = watch::channel(InUse { taken: 1, facts, refused: None });
         let shared = Arc::new(Shared { path, options, credential: RwLock::new(credential), in_use });
         let following = tokio::spawn(follow(Arc::clone(&shared), fingerprint(&file), watched));
@@ -145,7 +151,7 @@ async fn follow(shared: Arc<Shared>, mut last: Fingerprint, mut watched: Watched
 impl Shared {
     /// Takes what is in the file into use, if it is valid.
     fn take(&self, file: Result<Secret, MountError>) {
-        match file.and_then(|file| credential(&self.path, &file, &self.options)) {
+        match file.and_then(|file| signing_in(&self.path, &file, &self.options)) {
             Ok((credential, facts)) => {
                 *self.credential.write().unwrap_or_else(PoisonError::into_inner) = credential;
                 tracing::info!(path = %self.path.display(), "a new credential is in use");
@@ -174,7 +180,7 @@ fn read(path: &Path) -> Result<Secret, MountError> {
 }
 
 /// What signs in with a file's content, if that is valid.
-fn credential(path: &Path, file: &Secret, options: &Options) -> Result<(Arc<dyn TokenCredential>, Facts), MountError> {
+fn signing_in(path: &Path, file: &Secret, options: &Options) -> Result<(Arc<dyn TokenCredential>, Facts), MountError> {
     let verdict = judge(file, ObjectEncoding::Utf8, &Expectation::default(), now());
     if !verdict.is_valid() {
         let problems: Vec<_> = verdict.problems.iter().map(ToString::to_string).collect();
@@ -183,14 +189,18 @@ fn credential(path: &Path, file: &Secret, options: &Options) -> Result<(Arc<dyn 
     let unusable = |why: String| MountError::Unusable { path: path.to_owned(), why };
     let sign_in = SignIn::read(file, ObjectEncoding::Utf8);
     let sign_in = sign_in.ok_or_else(|| unusable("it names no authentication_endpoint".to_owned()))?;
-    let mut client_options = options.client_options.clone();
-    let mut own = CustomConfiguration::default();
-    own.authority_host.clone_from(&sign_in.endpoint);
-    client_options.cloud = Some(Arc::new(CloudConfiguration::Custom(own)));
+    let client_options = at(&sign_in.endpoint, &options.client_options);
     let (tenant, client) = (sign_in.tenant_id.clone(), sign_in.client_id.clone());
     let options = ClientAssertionCredentialOptions { client_options };
     let credential = ClientAssertionCredential::new(tenant, client, Assertion(sign_in), Some(options));
     Ok((credential.map_err(|error| unusable(error.to_string()))?, verdict.facts))
+}
+
+/// The same options, with the Entra at a URL.
+fn at(authority: &str, options: &ClientOptions) -> ClientOptions {
+    let mut own = CustomConfiguration::default();
+    own.authority_host = authority.to_owned();
+    ClientOptions { cloud: Some(Arc::new(CloudConfiguration::Custom(own))), ..options.clone() }
 }
 
 /// Signs a new assertion whenever a token is asked for.

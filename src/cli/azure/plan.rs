@@ -1,0 +1,89 @@
+//! `hcp-identity azure plan`.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::{
+    cli::{
+        CommandResult,
+        answer::{OutputFormat, print},
+        input::Sources,
+        outcome,
+        report::{self, Form, Report, To},
+    },
+    provision::{FederatedIdentity, Federation},
+};
+
+/// List the federated credentials that HostedClusters with workload identities need.
+///
+/// Each component of such a HostedCluster exchanges tokens of its service accounts for those of a managed identity, which Entra
+/// does where the identity has a federated credential with exactly that issuer, subject and audience. Nothing is asked, and
+/// nothing is changed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hcp-identity azure plan -f hostedcluster.yaml
+  kubectl get hostedclusters -A -o yaml | hcp-identity azure plan -o json |
+    jq -r '.identities[] | .clientID as $id | .federatedCredentials[] | [$id, .name, .issuer, .subject] | @tsv'")]
+pub(super) struct Args {
+    #[command(flatten)]
+    sources: Sources,
+
+    /// Output format.
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Text)]
+    output: OutputFormat,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    identities: Vec<FederatedIdentity>,
+}
+
+pub(super) fn run(args: &Args) -> CommandResult {
+    let form = match args.output {
+        OutputFormat::Text => Form::Text,
+        OutputFormat::Json => Form::Json,
+    };
+    let mut report = Report::new(form, To::Stderr);
+    let mut add = |finding| report.add(&finding);
+    let mut federation = Federation::new(&mut add);
+    let read = args.sources.each(|source, reader| federation.read(source, reader));
+    let (identities, summary) = federation.finish();
+    let count = report.finish()?;
+    read?;
+    let credentials: usize = identities.iter().map(|identity| identity.federated_credentials.len()).sum();
+    let planned = identities.len();
+    print(&Answer { identities }, args.output, text)?;
+    if form == Form::Text {
+        report::note(&format!(
+            "{}: {}, {} with workload identities: {}, {}",
+            report::counted(summary.documents, "document", "documents"),
+            report::counted(summary.hosted_clusters, "HostedCluster", "HostedClusters"),
+            summary.federated,
+            report::counted(planned, "identity", "identities"),
+            report::counted(credentials, "federated credential", "federated credentials"),
+        ));
+    }
+    Ok(outcome(count))
+}
+
+fn text(out: &mut dyn Write, answer: &Answer) -> io::Result<()> {
+    for (index, identity) in answer.identities.iter().enumerate() {
+        if index > 0 {
+            writeln!(out)?;
+        }
+        let name = identity.name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+        writeln!(out, "identity {}{name}, tenant {}", identity.client_id, identity.tenant_id.escape_debug())?;
+        for used in &identity.used_by {
+            writeln!(out, "  {} of {}", used.component, used.hosted_cluster)?;
+        }
+        for credential in &identity.federated_credentials {
+            writeln!(out, "  federated credential {}", credential.name)?;
+            writeln!(out, "    issuer    {}", credential.issuer)?;
+            writeln!(out, "    subject   {}", credential.subject)?;
+            writeln!(out, "    audience  {}", credential.audiences.concat())?;
+        }
+    }
+    Ok(())
+}
