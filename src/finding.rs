@@ -77,6 +77,11 @@ pub enum Reason {
     CredentialsRequestLeftOut,
     // Requests of components of a cluster.
     SharedSecretRef,
+    // Manifests of Cluster API.
+    NotEditable,
+    NothingToWire,
+    MachineIdentityConflict,
+    SeveralIdentities,
     // Wiring a pod.
     InvalidPodSpec,
     MissingContainer,
