@@ -63,7 +63,7 @@ const ARROWS: [(&str, &[&str]); 36] = [
     ("admission", &["component", "condition", "finding", "plan", "workload_identity"]),
     ("webhook", &["admission", "workload_identity"]),
     ("provision", &["credential", "finding", "input", "manifest", "names"]),
-    ("capz", &["finding", "input", "manifest", "names"]),
+    ("capz", &["finding", "input", "manifest", "names", "provision"]),
     ("certificates", &["credential", "finding", "plan"]),
     ("condition", &[]),
     ("ledger", &[]),
@@ -271,6 +271,7 @@ fn every_flag_is_documented() {
         "explain",
         "azure create-key-pair",
         "capz wire",
+        "capz check",
         "completions",
     ] {
         let words = command.split(' ').chain(["--help"]);

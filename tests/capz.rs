@@ -7,7 +7,7 @@ mod support;
 use std::{path::Path, sync::Arc};
 
 use hcp_identity::{
-    capz::{IdentityId, Wiring, is_tenant, wire as wire_stream},
+    capz::{Checker, IdentityId, Wiring, is_tenant, wire as wire_stream},
     finding::Finding,
     manifest::{Documents, Limits},
     names::Namespace,
@@ -205,4 +205,79 @@ fn identities_are_resource_ids() {
     assert_eq!(IdentityId::new(NODES).unwrap().provider_id(), with_scheme);
     assert!(IdentityId::new(&NODES.to_lowercase()).is_ok());
     assert!(is_tenant("contoso.com") && !is_tenant("contoso") && !is_tenant("a..b") && !is_tenant(""));
+}
+
+#[test]
+fn every_case_is_checked_as_on_disk() {
+    for case in cases("capz/check") {
+        let (exit, stdout, stderr) = check(&case, &[]);
+        golden(&case.join("expected.txt"), &stdout);
+        golden(&case.join("expected.stderr"), &stderr);
+        assert_eq!(exit, support::expected_exit(&stdout), "{}", case.display());
+    }
+}
+
+fn check(case: &Path, more: &[&str]) -> (i32, String, String) {
+    let mut arguments = arguments(case);
+    arguments.extend(more.iter().map(ToString::to_string));
+    capz("check", &arguments, read(&case.join("input.yaml")).as_bytes())
+}
+
+/// The order of documents and files tells nothing.
+#[test]
+fn objects_are_held_against_each_other_in_whatever_order_they_come() {
+    for case in cases("capz/check") {
+        let input = read(&case.join("input.yaml"));
+        let reversed: Vec<_> = input.split("---\n").collect();
+        let reversed: String = reversed.iter().rev().map(|document| format!("---\n{document}")).collect();
+        let (_, stdout, _) = check(&case, &[]);
+        let (_, of_reversed, _) = capz("check", &arguments(&case), reversed.as_bytes());
+        let reasons = |text: &str| {
+            let mut reasons: Vec<_> = text.lines().map(|line| line[..=line.find(']').unwrap()].to_owned()).collect();
+            reasons.sort();
+            reasons
+        };
+        assert_eq!(reasons(&stdout), reasons(&of_reversed), "{}", case.display());
+    }
+}
+
+#[test]
+fn machines_read_findings_as_json() {
+    let case = support::testdata("capz/check").join("issuers-that-differ");
+    let (exit, stdout, stderr) = check(&case, &["-o", "json"]);
+    assert_eq!((exit, stderr.as_str()), (1, ""));
+    let answer: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(answer["findings"][0]["field"], "nodes[0].kubeadmConfigPatches[0]");
+    assert!(answer["findings"].as_array().unwrap().iter().any(|finding| finding["reason"] == "IssuerMismatch"));
+}
+
+/// What `wire` has made of a stream has nothing that `check` finds wrong with it.
+#[test]
+fn what_has_been_wired_passes_the_check() {
+    for case in cases("capz/wire") {
+        let wired = read(&case.join("expected.yaml"));
+        if !wired.is_empty() {
+            let (exit, stdout, _) = capz("check", &[], wired.as_bytes());
+            assert_eq!((exit, stdout.as_str()), (0, ""), "{}", case.display());
+        }
+    }
+}
+
+/// Every line of every case dropped, doubled and cut: the checker looks at anything.
+#[test]
+fn manifests_that_are_nearly_right_are_checked() {
+    for case in cases("capz/check") {
+        let input = read(&case.join("input.yaml"));
+        let lines: Vec<_> = input.lines().collect();
+        for (at, line) in lines.iter().enumerate() {
+            for changed in ["", &format!("{line}\n{line}"), &line[..line.len() / 2], &line.replace(": ", ": [] # ")] {
+                let tweaked = [&lines[..at].join("\n"), "\n", changed, "\n", &lines[at + 1..].join("\n")].concat();
+                let mut count = 0;
+                let mut add = |_| count += 1;
+                let mut checker = Checker::new(None, Limits::default(), &mut add);
+                checker.read(&"stream".into(), tweaked.as_bytes()).unwrap();
+                assert!(checker.finish().documents > 0 || count == 0);
+            }
+        }
+    }
 }

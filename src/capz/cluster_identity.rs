@@ -11,11 +11,15 @@ use crate::{
 
 pub(super) const KIND: &str = "AzureClusterIdentity";
 pub(super) const WORKLOAD_IDENTITY: &str = "WorkloadIdentity";
-const ALLOWED_NAMESPACES: &str = "allowedNamespaces";
+/// The type that reads a UserAssignedIdentityCredentials file, and its fields.
+pub(super) const CREDENTIAL_FILE: &str = "UserAssignedIdentityCredential";
+pub(super) const CREDENTIALS_PATH: &str = "userAssignedIdentityCredentialsPath";
+pub(super) const CREDENTIALS_CLOUD: &str = "userAssignedIdentityCredentialsCloudType";
+pub(super) const ALLOWED_NAMESPACES: &str = "allowedNamespaces";
 
 /// What is to change in the spec for CAPZ to sign in with its service account's token.
 pub(super) fn changes(spec: &Node, wiring: &Wiring) -> Result<Vec<Change>, Vec<Problem>> {
-    let mut problems = foreign_fields(spec);
+    let mut problems = foreign_fields(spec, WORKLOAD_IDENTITY);
     let mut changes = Vec::new();
     let mut add = |change: Result<Option<Change>, Problem>| match change {
         Ok(change) => changes.extend(change),
@@ -32,15 +36,18 @@ pub(super) fn changes(spec: &Node, wiring: &Wiring) -> Result<Vec<Change>, Vec<P
     if problems.is_empty() { Ok(changes) } else { Err(problems) }
 }
 
-/// Fields that CAPZ's webhook refuses beside this type.
-fn foreign_fields(spec: &Node) -> Vec<Problem> {
-    ["resourceID", "userAssignedIdentityCredentialsPath", "userAssignedIdentityCredentialsCloudType"]
+/// Fields that CAPZ's webhook takes beside one type only.
+pub(super) const OF_ONE_TYPE: [(&str, &str); 3] =
+    [("resourceID", "UserAssignedMSI"), (CREDENTIALS_PATH, CREDENTIAL_FILE), (CREDENTIALS_CLOUD, CREDENTIAL_FILE)];
+
+/// Those that are there beside another one.
+pub(super) fn foreign_fields(spec: &Node, identity_type: &str) -> Vec<Problem> {
+    OF_ONE_TYPE
         .into_iter()
-        .filter(|field| spec.get(field).is_some_and(|value| !value.is_null()))
-        .map(|field| {
-            let message = "is of another type of identity, and CAPZ refuses it beside WorkloadIdentity";
-            let remedy = "remove it if the identity is to sign in with tokens";
-            Problem::error(Reason::UnionMismatch, field_of(field), message, remedy)
+        .filter(|(field, of)| *of != identity_type && spec.get(field).is_some_and(|value| !value.is_null()))
+        .map(|(field, of)| {
+            let message = format!("is for the type {of} only: CAPZ refuses it beside {identity_type}");
+            Problem::error(Reason::UnionMismatch, field_of(field), message, "remove it, or correct the type")
         })
         .collect()
 }
@@ -56,7 +63,7 @@ fn identity_type(spec: &Node) -> Result<Option<Change>, Problem> {
             "ServicePrincipal" | "ManualServicePrincipal" | "ServicePrincipalCertificate" => {
                 Ok(Some(Change::Set("type", WORKLOAD_IDENTITY.into())))
             }
-            "UserAssignedMSI" | "UserAssignedIdentityCredential" => {
+            "UserAssignedMSI" | CREDENTIAL_FILE => {
                 Err(wrong("is an identity that signs in without a secret already", found))
             }
             _ => Err(wrong("is no type of identity that CAPZ knows", found)),
@@ -82,20 +89,21 @@ fn id(
     match wanted {
         Some(wanted) if wanted.eq_ignore_ascii_case(found) => Ok(None),
         Some(wanted) => Ok(Some(Change::Set(field, wanted.into()))),
-        None if found.is_empty() => {
-            let remedy = format!("name it ({flag} ID)");
-            Err(Problem::error(Reason::Required, field_of(field), "is missing", remedy))
-        }
         None if is_one(found) => Ok(None),
-        None => {
-            let remedy = format!("correct it, or name it ({flag} ID)");
-            let message = "is no id that Entra can have";
-            Err(Problem::error(Reason::InvalidFormat, field_of(field), message, remedy).with_value(found))
-        }
+        None => Err(no_id(field, found, &format!("write it into the manifest, or name it ({flag} ID)"))),
     }
 }
 
-fn is_client(text: &str) -> bool {
+/// What is wrong with an id that is missing, or that Entra cannot have.
+pub(super) fn no_id(field: &str, found: &str, remedy: &str) -> Problem {
+    if found.is_empty() {
+        return Problem::error(Reason::Required, field_of(field), "is missing", remedy);
+    }
+    let message = "is no id that Entra can have";
+    Problem::error(Reason::InvalidFormat, field_of(field), message, remedy).with_value(found)
+}
+
+pub(super) fn is_client(text: &str) -> bool {
     ClientId::new(text).is_ok()
 }
 
@@ -127,10 +135,10 @@ fn allowed_namespaces(spec: &Node, wiring: &Wiring) -> Result<Option<Change>, Pr
     Ok((found.as_ref() != Some(&wanted)).then_some(Change::Set(ALLOWED_NAMESPACES, wanted)))
 }
 
-fn field_of(name: &str) -> FieldPath {
+pub(super) fn field_of(name: &str) -> FieldPath {
     FieldPath::of("spec").key(name)
 }
 
-fn wrong_type(field: FieldPath, message: &str) -> Problem {
+pub(super) fn wrong_type(field: FieldPath, message: &str) -> Problem {
     Problem::error(Reason::InvalidType, field, message, "correct it")
 }

@@ -97,7 +97,7 @@ pub(super) fn changes(spec: &Node, at: &FieldPath, wanted: Option<&IdentityId>) 
             Reason::Required,
             at.key(IDENTITIES),
             "has no identity: its nodes could not sign in to Azure, as there is no secret to give them",
-            "name one (--user-assigned-identity ID)",
+            "give it one (hcp-identity capz wire --user-assigned-identity ID)",
         )),
         (Some(wanted), None) => {
             changes.push(Change::Set(IDENTITIES, json!([{"providerID": wanted.provider_id()}])));

@@ -2,11 +2,13 @@
 //!
 //! Pure. Source: kubernetes-sigs/cluster-api-provider-azure, `api/v1beta1` and `docs/book/src/topics/workload-identity.md`.
 
+mod check;
 mod cluster_identity;
 mod edit;
 mod machine;
 mod wire;
 
+pub use check::{Checker, Summary};
 pub use cluster_identity::is_tenant;
 pub use machine::{IdentityId, NoIdentity};
 pub use wire::{Wired, Wiring, wire};

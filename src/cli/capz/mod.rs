@@ -1,5 +1,6 @@
 //! `hcp-identity capz`: management clusters of Cluster API on Azure, one file a subcommand.
 
+mod check;
 mod wire;
 
 use super::CommandResult;
@@ -14,10 +15,12 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum What {
     Wire(wire::Args),
+    Check(check::Args),
 }
 
 pub(super) fn run(args: &Args) -> CommandResult {
     match &args.what {
         What::Wire(args) => wire::run(args),
+        What::Check(args) => check::run(args),
     }
 }
