@@ -1,11 +1,20 @@
-//! `hcp-identity capz`, from outside: the built binary over `testdata/capz/<command>/<case>/`.
+//! `hcp-identity capz`, from outside: the built binary over `testdata/capz/<command>/<case>/`, and the files that it writes.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "these are parts of tests")]
+#![allow(clippy::disallowed_methods, reason = "this is about files")]
 
 mod support;
 
-use std::{path::Path, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+};
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hcp_identity::{
     capz::{Checker, IdentityId, Wiring, is_tenant, wire as wire_stream},
     finding::Finding,
@@ -280,4 +289,169 @@ fn manifests_that_are_nearly_right_are_checked() {
             }
         }
     }
+}
+
+#[test]
+fn every_plan_is_as_on_disk() {
+    for case in cases("capz/plan") {
+        let (exit, stdout, stderr) = capz("plan", &arguments(&case), b"");
+        golden(&case.join("expected.txt"), &stdout);
+        assert_eq!((exit, stderr.as_str()), (0, ""), "{}", case.display());
+    }
+}
+
+/// A plan for an identity passes the check, whatever its type is.
+#[test]
+fn what_is_planned_passes_the_check() {
+    let mut types = BTreeSet::new();
+    for case in cases("capz/plan") {
+        let folder = empty(&case.file_name().unwrap().to_string_lossy());
+        let mut with_folder: Vec<_> = arguments(&case);
+        with_folder.extend(["--output-dir".to_owned(), folder.display().to_string()]);
+        assert_eq!(capz("plan", &with_folder, b"").0, 0);
+        let path = folder.join("azure-cluster-identity.yaml");
+        if let Some(identity) = objects(&read(&path)).first() {
+            types.insert(identity["spec"]["type"].as_str().unwrap().to_owned());
+            let (exit, stdout, _) = capz("check", &["-f".into(), path.display().to_string()], b"");
+            assert_eq!((exit, stdout.as_str()), (0, ""), "{}", case.display());
+        }
+    }
+    assert_eq!(types.len(), 6, "{types:?}");
+}
+
+/// An empty folder of this test's own.
+fn empty(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("capz").join(name);
+    if folder.exists() {
+        fs::remove_dir_all(&folder).unwrap();
+    }
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn openssl(folder: &Path, arguments: &[&str]) {
+    let output = Command::new("openssl").current_dir(folder).args(arguments).output().expect("openssl is installed");
+    assert!(output.status.success(), "openssl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A pair as CAPZ's documentation has people make it.
+fn pair(folder: &Path, bits: &str) {
+    openssl(folder, &["genrsa", "-out", "sa.key", bits]);
+    openssl(folder, &["rsa", "-in", "sa.key", "-pubout", "-out", "sa.pub"]);
+}
+
+const OF_TOKENS: [&str; 12] = [
+    "capz",
+    "plan",
+    "--cluster-name",
+    "prod",
+    "--issuer",
+    "https://oidc.example.com/prod/",
+    "--tenant-id",
+    "99999999-2222-4333-8444-555555555555",
+    "--private-key",
+    "sa.key",
+    "--public-key",
+    "sa.pub",
+];
+
+fn plan(folder: &Path, more: &[&str]) -> (i32, String, String) {
+    let output = hcp_identity().current_dir(folder).args(OF_TOKENS).args(more).output().expect("it starts");
+    (output.status.code().expect("it exits"), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn the_files_of_a_plan_belong_together() {
+    let folder = empty("files");
+    pair(&folder, "2048");
+    let flags = ["--client-id", "2f6e0f2a-7c33-4b0a-9c27-0d3b1e5a4c11", "--output-dir", "out"];
+    let (exit, stdout, stderr) = plan(&folder, &flags);
+    assert_eq!((exit, stderr.as_str()), (0, ""));
+    for name in ["azure-cluster-identity.yaml", "kind.yaml", "openid-configuration", "jwks", "prod-sa.yaml"] {
+        assert!(stdout.contains(&format!("created: out/{name}\n")), "{stdout}");
+        let mode = fs::metadata(folder.join("out").join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+    let file = |name: &str| read(&folder.join("out").join(name));
+    let secret = &objects(&file("prod-sa.yaml"))[0];
+    assert_eq!(secret["metadata"]["labels"]["cluster.x-k8s.io/cluster-name"], "prod");
+    let data = |key: &str| BASE64_STANDARD.decode(secret["data"][key].as_str().unwrap()).unwrap();
+    assert_eq!(data("tls.key"), fs::read(folder.join("sa.key")).unwrap());
+    assert_eq!(data("tls.crt"), fs::read(folder.join("sa.pub")).unwrap());
+
+    let keys: Value = serde_json::from_str(&file("jwks")).unwrap();
+    let id = keys["keys"][0]["kid"].as_str().unwrap();
+    assert!(stdout.contains(&format!("key id    {id}\n")), "{stdout}");
+    let discovery: Value = serde_json::from_str(&file("openid-configuration")).unwrap();
+    assert_eq!(discovery["issuer"], "https://oidc.example.com/prod/");
+    assert!(stdout.contains(discovery["jwks_uri"].as_str().unwrap()));
+
+    let checked = ["capz", "check", "-f", "out", "--issuer", "https://oidc.example.com/prod/"];
+    let output = hcp_identity().current_dir(&folder).args(checked).output().unwrap();
+    assert_eq!((output.status.code(), text(output.stdout).as_str()), (Some(0), ""));
+
+    let (_, again, _) = plan(&folder, &flags);
+    assert_eq!(again.matches("kept: ").count(), 5, "{again}");
+    let (_, without_folder, _) = plan(&folder, &[]);
+    let (_, as_json, _) = plan(&folder, &["-o", "json"]);
+    let private = read(&folder.join("sa.key"));
+    let lines: Vec<_> = private.lines().filter(|line| !line.starts_with("---")).collect();
+    let encoded = secret["data"]["tls.key"].as_str().unwrap();
+    for printed in [&stdout, &again, &without_folder, &as_json] {
+        assert!(!lines.iter().any(|line| printed.contains(line)) && !printed.contains(encoded), "a key is printed");
+    }
+}
+
+#[test]
+fn files_that_are_no_pair_are_refused_before_anything_is_written() {
+    let folder = empty("no-pair");
+    pair(&folder, "2048");
+    let tweaks: [(&str, &dyn Fn()); 4] = [
+        ("do not belong together", &|| openssl(&folder, &["genrsa", "-out", "sa.key", "2048"])),
+        ("is a key of 1024 bits", &|| pair(&folder, "1024")),
+        ("the private key has no PEM block", &|| {
+            pair(&folder, "2048");
+            fs::write(folder.join("sa.key"), "x").unwrap();
+        }),
+        ("cannot read sa.pub", &|| fs::remove_file(folder.join("sa.pub")).unwrap()),
+    ];
+    for (says, tweak) in tweaks {
+        tweak();
+        let (exit, stdout, stderr) = plan(&folder, &["--output-dir", "out"]);
+        assert_eq!((exit, stdout.as_str()), (2, ""), "{says}: {stderr}");
+        assert!(stderr.contains(says), "{says}: {stderr}");
+        assert!(!folder.join("out").exists());
+    }
+}
+
+#[test]
+fn a_private_key_that_others_can_read_is_told() {
+    let folder = empty("open");
+    pair(&folder, "2048");
+    fs::set_permissions(folder.join("sa.key"), fs::Permissions::from_mode(0o644)).unwrap();
+    let (exit, _, stderr) = plan(&folder, &[]);
+    assert_eq!((exit, stderr.as_str()), (0, "sa.key can be read by others: chmod 600 it\n"));
+}
+
+#[test]
+fn flags_of_another_type_are_usage_errors() {
+    let run = |more: &[&str]| {
+        let all = ["--cluster-name", "prod", "--tenant-id", "contoso.com"].iter().chain(more);
+        let (exit, stdout, stderr) = capz("plan", &all.map(ToString::to_string).collect::<Vec<_>>(), b"");
+        assert_eq!((exit, stdout.as_str()), (2, ""), "{more:?}");
+        stderr
+    };
+    assert!(run(&[]).contains("needs --issuer\n"));
+    assert!(run(&["--identity-type", "ServicePrincipal"]).contains("needs --secret-name\n"));
+    assert!(
+        run(&["--identity-type", "ServicePrincipalCertificate"])
+            .contains("needs either --secret-name or --certificate-path\n")
+    );
+    assert!(run(&["--identity-type", "UserAssignedIdentityCredential"]).contains("needs --credentials-path\n"));
+    assert!(run(&["--identity-type", "UserAssignedMSI", "--issuer", "https://x"]).contains("--issuer is for another"));
+    let both = ["--identity-type", "ServicePrincipalCertificate", "--secret-name", "a", "--certificate-path", "/b"];
+    assert!(run(&both).contains("needs either --secret-name or --certificate-path\n"));
+    assert!(run(&["--issuer", "http://x"]).contains("must be an https URL"));
+    assert!(run(&["--issuer", "https://x", "--subscription-id", "x"]).contains("must be a UUID"));
+    assert!(run(&["--issuer", "https://x", "--private-key", "x"]).contains("--public-key"));
 }

@@ -5,12 +5,16 @@
 mod check;
 mod cluster_identity;
 mod edit;
+mod key_pair;
 mod machine;
+mod plan;
 mod wire;
 
 pub use check::{Checker, Summary};
 pub use cluster_identity::is_tenant;
+pub use key_pair::{NoPair, pair, pair_secret};
 pub use machine::{IdentityId, NoIdentity};
+pub use plan::{Certificate, KeyFiles, Plan, Request, SecretName, SignIn, Subscription, Tokens, plan};
 pub use wire::{Wired, Wiring, wire};
 
 /// The group and the version of CAPZ's kinds.

@@ -139,6 +139,18 @@ pub(super) fn read_secret(path: &Path) -> Result<Secret> {
     Ok(secret)
 }
 
+/// Whether anybody but its owner may read a file.
+#[cfg(feature = "provision")]
+pub(super) fn is_open_to_others(path: &Path) -> Result<bool> {
+    use std::os::unix::fs::PermissionsExt as _;
+    if path == Path::new("-") {
+        return Ok(false);
+    }
+    #[expect(clippy::disallowed_methods, reason = "this is where files become arguments")]
+    let metadata = std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(metadata.permissions().mode() & 0o077 != 0)
+}
+
 /// Reads a small file whole.
 pub(super) fn read_small(path: &Path) -> Result<String> {
     let mut text = String::new();

@@ -2,6 +2,7 @@
 
 use super::{Spot, items};
 use crate::{
+    capz::plan::AUDIENCE,
     finding::FieldPath,
     input::Located,
     manifest::{Content, Node},
@@ -41,8 +42,6 @@ pub(super) enum Token {
     OfAnotherAudience(String),
     None,
 }
-
-pub(in crate::capz) const AUDIENCE: &str = "api://AzureADTokenExchange";
 
 pub(super) fn look(object: &Located) -> Option<Manager> {
     let node = object.node();

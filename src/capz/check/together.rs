@@ -7,9 +7,12 @@ use super::{
     allowed::{Labels, Verdict},
     identity::{CredentialFile, Kind, KnownIdentity},
     issuer::{KnownIssuer, Of},
-    manager::{AUDIENCE, AsoSecrets, Manager, Token, Who},
+    manager::{AsoSecrets, Manager, Token, Who},
 };
-use crate::finding::{FieldPath, Finding, Problem, Reason};
+use crate::{
+    capz::plan::AUDIENCE,
+    finding::{FieldPath, Finding, Problem, Reason},
+};
 
 pub(super) fn findings(all: &Gathered, issuer: Option<&str>) -> Vec<Finding> {
     let mut findings = of_namespaces(all);

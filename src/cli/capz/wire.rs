@@ -45,7 +45,7 @@ pub(super) struct Args {
     client_id: Option<ClientId>,
 
     /// Its tenant; otherwise the one that is there stays.
-    #[arg(long, value_name = "ID", value_parser = tenant)]
+    #[arg(long, value_name = "ID", value_parser = super::tenant)]
     tenant_id: Option<TenantId>,
 
     /// A namespace whose clusters may use the AzureClusterIdentity; may be repeated. Otherwise allowedNamespaces stays.
@@ -55,11 +55,6 @@ pub(super) struct Args {
     /// Resource id of the identity that nodes sign in as, with or without azure:// before it.
     #[arg(long, value_name = "ID", value_parser = IdentityId::new)]
     user_assigned_identity: Option<IdentityId>,
-}
-
-pub(super) fn tenant(id: &str) -> Result<TenantId, &'static str> {
-    let known = TenantId::new(id).ok().filter(|_| crate::capz::is_tenant(id));
-    known.ok_or("must be a UUID or a domain of the tenant")
 }
 
 pub(super) fn run(args: &Args) -> CommandResult {
