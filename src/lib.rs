@@ -8,6 +8,7 @@
 pub mod admission;
 #[cfg(any(feature = "mounted", feature = "vault"))]
 mod assertion;
+pub mod capz;
 #[cfg(feature = "webhook")]
 pub mod certificates;
 #[cfg(feature = "cli")]

@@ -42,7 +42,7 @@ fn production_code(file: &Path) -> String {
 }
 
 /// Each module and what it may use of the others: arrows go one way.
-const ARROWS: [(&str, &[&str]); 35] = [
+const ARROWS: [(&str, &[&str]); 36] = [
     ("finding", &[]),
     ("clouds", &[]),
     ("names", &[]),
@@ -63,6 +63,7 @@ const ARROWS: [(&str, &[&str]); 35] = [
     ("admission", &["component", "condition", "finding", "plan", "workload_identity"]),
     ("webhook", &["admission", "workload_identity"]),
     ("provision", &["component", "credential", "finding", "input", "manifest", "names", "namespaces", "plan"]),
+    ("capz", &["credential", "finding", "input", "manifest", "names", "provision"]),
     ("certificates", &["credential", "finding", "plan"]),
     ("condition", &[]),
     ("ledger", &[]),
@@ -108,6 +109,7 @@ const ARROWS: [(&str, &[&str]); 35] = [
     (
         "cli",
         &[
+            "capz",
             "clouds",
             "cluster",
             "credential",
@@ -116,6 +118,7 @@ const ARROWS: [(&str, &[&str]); 35] = [
             "finding",
             "input",
             "manifest",
+            "names",
             "policies",
             "provision",
             "render",
@@ -207,7 +210,7 @@ fn every_case_of_testdata_is_run() {
         let area = case.strip_prefix(testdata("")).expect("testdata").components().next().expect("an area");
         let area = area.as_os_str().to_string_lossy().into_owned();
         assert!(
-            ["render", "validate", "federation", "cluster", "workload_identity"].contains(&area.as_str()),
+            ["render", "validate", "federation", "cluster", "workload_identity", "capz"].contains(&area.as_str()),
             "testdata/{area} is run by no test"
         );
     }
@@ -267,6 +270,9 @@ fn every_flag_is_documented() {
         "explain",
         "azure create-key-pair",
         "azure plan",
+        "capz plan",
+        "capz wire",
+        "capz check",
         "completions",
     ] {
         let words = command.split(' ').chain(["--help"]);

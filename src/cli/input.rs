@@ -139,6 +139,18 @@ pub(super) fn read_secret(path: &Path) -> Result<Secret> {
     Ok(secret)
 }
 
+/// Whether anybody but its owner may read a file.
+#[cfg(feature = "provision")]
+pub(super) fn is_open_to_others(path: &Path) -> Result<bool> {
+    use std::os::unix::fs::PermissionsExt as _;
+    if path == Path::new("-") {
+        return Ok(false);
+    }
+    #[expect(clippy::disallowed_methods, reason = "this is where files become arguments")]
+    let metadata = std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(metadata.permissions().mode() & 0o077 != 0)
+}
+
 /// Reads a small file whole.
 pub(super) fn read_small(path: &Path) -> Result<String> {
     let mut text = String::new();
@@ -148,6 +160,29 @@ pub(super) fn read_small(path: &Path) -> Result<String> {
         bail!("cannot read {}: it is larger than 1 MiB", path.display());
     }
     Ok(text)
+}
+
+/// Sixteen megabytes: more than anybody generates for one cluster.
+#[cfg(feature = "provision")]
+const STREAM_LIMIT: u64 = 16 << 20;
+
+/// Reads a stream of manifests whole, for what edits it; its name as well.
+#[cfg(feature = "provision")]
+pub(super) fn read_stream(path: &Path) -> Result<(Arc<str>, Vec<u8>)> {
+    let (name, reader): (Arc<str>, Box<dyn Read>) = if path == Path::new("-") {
+        if io::stdin().is_terminal() {
+            super::report::note("reading manifests from standard input; end with Ctrl-D");
+        }
+        ("stdin".into(), Box::new(io::stdin().lock()))
+    } else {
+        (path.to_string_lossy().into(), Box::new(open(path)?))
+    };
+    let mut bytes = Vec::new();
+    reader.take(STREAM_LIMIT + 1).read_to_end(&mut bytes).with_context(|| format!("cannot read {name}"))?;
+    if bytes.len() as u64 > STREAM_LIMIT {
+        bail!("cannot read {name}: it is larger than {} MiB", STREAM_LIMIT >> 20);
+    }
+    Ok((name, bytes))
 }
 
 fn open(path: &Path) -> Result<File> {

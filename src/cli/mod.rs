@@ -3,6 +3,8 @@
 mod answer;
 #[cfg(feature = "provision")]
 mod azure;
+#[cfg(feature = "provision")]
+mod capz;
 mod check;
 #[cfg(feature = "cluster")]
 mod cluster_command;
@@ -59,6 +61,8 @@ enum Command {
     Explain(explain::Args),
     #[cfg(feature = "provision")]
     Azure(azure::Args),
+    #[cfg(feature = "provision")]
+    Capz(capz::Args),
     Completions(completions::Args),
 }
 
@@ -95,6 +99,8 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         #[cfg(feature = "provision")]
         Command::Azure(args) => azure::run(&args),
+        #[cfg(feature = "provision")]
+        Command::Capz(args) => capz::run(&args),
         Command::Completions(args) => completions::run(&args),
     };
     match result {

@@ -131,4 +131,20 @@ pub(super) static ROWS: &[Row] = &[
         next: "look for network policies, the firewall and the proxy of the management cluster",
         command: "",
     },
+    Row {
+        reason: "NamespaceNotAllowed",
+        source: Source::Component,
+        matches: Texts(&["NamespaceNotAllowedByIdentity"]),
+        cause: "the AzureClusterIdentity does not allow the cluster's namespace: without allowedNamespaces it allows none, not even its own",
+        next: "add the namespace to spec.allowedNamespaces.list",
+        command: "hcp-identity capz check -f MANIFESTS",
+    },
+    Row {
+        reason: "ClusterNamespaceNotAllowed",
+        source: Source::Component,
+        matches: Texts(&["list of allowed namespaces doesn't include current cluster namespace"]),
+        cause: "the AzureClusterIdentity does not allow the cluster's namespace: without allowedNamespaces it allows none, not even its own",
+        next: "add the namespace to spec.allowedNamespaces.list",
+        command: "hcp-identity capz check -f MANIFESTS",
+    },
 ];

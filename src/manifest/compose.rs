@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use serde_saphyr::granit_parser::{self, Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
+use serde_saphyr::granit_parser::{self, Event, Marker, Options, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
 use super::{
     node::{Content, Entry, Node, Position},
@@ -49,16 +49,19 @@ pub(super) fn compose(
     limits: &Limits,
     item: &mut dyn FnMut(usize, Node),
 ) -> Result<Option<Node>, Unreadable> {
-    let options = granit_parser::options! {
+    let parser = Parser::new_from_str_with_options(text, options(limits));
+    let lines_before = first_line.saturating_sub(1);
+    Composer { parser, lines_before, limits: *limits, anchors: HashMap::new(), alias_bytes: 0, object_bytes: 0 }
+        .document(item)
+}
+
+pub(super) fn options(limits: &Limits) -> Options {
+    granit_parser::options! {
         emit_comments: false,
         simple_key_max_lookahead: 1 << 16,
         flow_nesting_limit: limits.nesting,
         block_nesting_limit: limits.nesting,
-    };
-    let parser = Parser::new_from_str_with_options(text, options);
-    let lines_before = first_line.saturating_sub(1);
-    Composer { parser, lines_before, limits: *limits, anchors: HashMap::new(), alias_bytes: 0, object_bytes: 0 }
-        .document(item)
+    }
 }
 
 struct Composer<'t> {

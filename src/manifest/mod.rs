@@ -6,6 +6,7 @@
 mod compose;
 mod node;
 mod scalar;
+mod spans;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -13,5 +14,6 @@ mod write;
 
 pub use compose::{Limits, Unreadable};
 pub use node::{Content, Entry, Node, Position};
+pub use spans::{Field, Form, Written};
 pub use stream::{Document, Documents, Object};
-pub use write::{Format, Writer};
+pub use write::{Format, Writer, on_lines};

@@ -128,6 +128,12 @@ impl Document {
         Ok(())
     }
 
+    /// What stands between its separators, the one before it included. None where it cannot be read at all.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        self.text.as_deref().ok()
+    }
+
     /// Where the document starts.
     #[must_use]
     pub fn start(&self) -> Position {

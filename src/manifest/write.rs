@@ -74,6 +74,15 @@ impl<W: Write> Writer<W> {
     }
 }
 
+/// The YAML of a value, every string of it on one line: for a place between other lines.
+///
+/// # Errors
+/// Where it has no YAML.
+pub fn on_lines(value: &impl Serialize) -> io::Result<String> {
+    let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
+    serde_saphyr::to_string_with_options(value, options).map_err(io::Error::other)
+}
+
 /// JSON strings may hold control characters that no YAML reader takes, our own included. They stand in strings only.
 fn escape_what_yaml_lacks(json: &str) -> Cow<'_, str> {
     let lacks = |character| matches!(character, '\u{7f}'..='\u{9f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');

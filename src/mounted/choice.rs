@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    collections::BTreeSet,
     fmt, io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -138,7 +139,8 @@ pub fn choose(sources: &Sources) -> Result<Choice, ChoiceError> {
 /// The environment variables in which pods find the path of their credential.
 fn credential_path_variables() -> impl Iterator<Item = &'static str> {
     let env = COMPONENTS.iter().flat_map(|component| component.pods).flat_map(|pod| pod.env);
-    env.filter(|env| env.value == EnvValue::CredentialPath).map(|env| env.name)
+    let mut seen = BTreeSet::new();
+    env.filter(|env| env.value == EnvValue::CredentialPath).map(|env| env.name).filter(move |name| seen.insert(*name))
 }
 
 fn mounted(sources: &Sources) -> Result<Option<PathBuf>, ChoiceError> {

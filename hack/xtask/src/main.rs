@@ -61,6 +61,8 @@ fn bless() -> Result<()> {
             "manifests",
             "--test",
             "workload_identity",
+            "--test",
+            "capz",
         ])
         .env("HCP_IDENTITY_BLESS", "1")
         .status()?;

@@ -3,10 +3,14 @@
 //! A [`Problem`] is what a rule says of one field; a [`Finding`] adds where in which document the field stands. Neither
 //! may hold credential material: hcp-identity's findings quote identity names and manifest fields only.
 
+mod reason;
+
 use std::{fmt, sync::Arc};
 
 use serde::{Serialize, Serializer};
-use strum::{Display, EnumIter};
+use strum::Display;
+
+pub use reason::Reason;
 
 /// How much a finding weighs. Only errors change the exit code.
 #[derive(Clone, Copy, Debug, Display, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -19,96 +23,6 @@ pub enum Severity {
     Warning,
     /// Refused.
     Error,
-}
-
-/// The stable name of a rule: scripts match on it, the documentation explains it, the text around it may change.
-#[derive(Clone, Copy, Debug, Display, EnumIter, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-pub enum Reason {
-    // Reading documents.
-    InvalidYaml,
-    InvalidEncoding,
-    DuplicateKey,
-    DocumentTooLarge,
-    ObjectTooLarge,
-    TooManyAliases,
-    NotAKubernetesObject,
-    UnsupportedVersion,
-    UnreadableList,
-    DuplicateWorkload,
-    HeldWorkloadsTooLarge,
-    TooManyFindings,
-    // What HyperShift's CRD refuses.
-    InvalidType,
-    Required,
-    TooShort,
-    TooLong,
-    TooFewProperties,
-    InvalidFormat,
-    UnsupportedValue,
-    UnionMismatch,
-    IdentityConflict,
-    KeyVaultMismatch,
-    PrivateLinkIdentityRequired,
-    // What the CRD accepts and no provider class can be made from.
-    EmptyKeyVaultName,
-    EmptyKeyVaultTenant,
-    InvalidName,
-    MissingNamespace,
-    ControlPlaneNamespaceTooLong,
-    ControlPlaneNamespaceCollision,
-    CloudWithoutCapzType,
-    EmptyTenantID,
-    // What the CRD accepts and Entra would take no token of.
-    InvalidIssuer,
-    IssuerNotPublic,
-    TooManyFederatedCredentials,
-    FederatedCredentialConflict,
-    // What works as written, and is likely not what was meant.
-    SharedSecret,
-    SharedIdentity,
-    OddIssuer,
-    SigningKeyNotGiven,
-    ImplausibleKeyVaultName,
-    TenantNotUUID,
-    MissingClientID,
-    KeyVaultAccessIgnored,
-    SharedKeyVault,
-    KmsIdentityUnused,
-    DataPlaneClientIDEmpty,
-    // Why something expected is not there.
-    NotAzure,
-    WorkloadIdentities,
-    CapabilityDisabled,
-    MachineManagementDisabled,
-    IdentityNotNamed,
-    WorkloadLeftOut,
-    CredentialsRequestLeftOut,
-    // Requests of components of a cluster.
-    SharedSecretRef,
-    // Wiring a pod.
-    InvalidPodSpec,
-    MissingContainer,
-    VolumeConflict,
-    MountPathConflict,
-    MountConflict,
-    EnvConflict,
-}
-
-impl Reason {
-    /// Whether it says why a provider class is not there.
-    #[must_use]
-    pub fn explains_absence(self) -> bool {
-        matches!(
-            self,
-            Self::NotAzure
-                | Self::WorkloadIdentities
-                | Self::CapabilityDisabled
-                | Self::MachineManagementDisabled
-                | Self::IdentityNotNamed
-                | Self::KmsIdentityUnused
-                | Self::WorkloadLeftOut
-        )
-    }
 }
 
 /// One step into an object.

@@ -1,0 +1,100 @@
+//! The Deployments that sign in: CAPZ's manager, and the Azure Service Operator beside it.
+
+use super::{Spot, items};
+use crate::{
+    capz::plan::AUDIENCE,
+    finding::FieldPath,
+    input::Located,
+    manifest::{Content, Node},
+};
+
+pub(super) struct Manager {
+    pub(super) who: Who,
+    pub(super) arguments: Spot,
+    pub(super) volumes: Spot,
+    /// The one namespace that it looks after; None: all of them.
+    pub(super) watched: Option<String>,
+    pub(super) aso_secrets: AsoSecrets,
+    pub(super) token: Token,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Who {
+    Capz,
+    /// CAPZ as HyperShift runs it, one for each control plane. It gets its token another way.
+    CapzOfHyperShift,
+    Aso,
+}
+
+/// Whether CAPZ makes the Secrets with which the Azure Service Operator signs in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum AsoSecrets {
+    On,
+    Off,
+}
+
+/// The token of the service account, for Entra.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Token {
+    Mounted,
+    /// The webhook of azure-workload-identity is asked to mount it.
+    AskedFor,
+    OfAnotherAudience(String),
+    None,
+}
+
+pub(super) fn look(object: &Located) -> Option<Manager> {
+    let node = object.node();
+    let who = match node.get("metadata")?.text("name")? {
+        "capz-controller-manager" => Who::Capz,
+        "capi-provider" => Who::CapzOfHyperShift,
+        "azureserviceoperator-controller-manager" => Who::Aso,
+        _ => return None,
+    };
+    let template = super::at(node, "spec.template")?;
+    let pod = template.get("spec")?;
+    let containers = || items(pod.get("containers")).enumerate();
+    let (index, manager) = containers().find(|(_, container)| container.text("name") == Some("manager"))?;
+    let arguments: Vec<_> = items(manager.get("args")).chain(items(manager.get("command"))).collect();
+    let flag = |name: &str| arguments.iter().find_map(|argument| flag(argument, name));
+    let disabled = flag("disable-controllers-or-webhooks").unwrap_or_default();
+    let is_off = disabled.split(',').any(|name| name.trim() == "DisableASOSecretController");
+    let pod_path = FieldPath::of("spec.template.spec");
+    Some(Manager {
+        who,
+        arguments: Spot::of(object, &pod_path.key("containers").index(index).key("args")),
+        volumes: Spot::of(object, &pod_path.key("volumes")),
+        watched: flag("namespace").filter(|name| !name.is_empty()).map(|name| namespace(name, object)),
+        aso_secrets: if is_off { AsoSecrets::Off } else { AsoSecrets::On },
+        token: token(template, pod, manager),
+    })
+}
+
+fn flag<'n>(argument: &'n Node, name: &str) -> Option<&'n str> {
+    let Content::String(text) = &argument.content else { return None };
+    text.trim_start_matches('-').strip_prefix(name)?.strip_prefix('=')
+}
+
+/// A variable stands for the Deployment's own namespace, as HyperShift has it.
+fn namespace(name: &str, object: &Located) -> String {
+    if name.starts_with("$(") { object.reference().namespace } else { name.to_owned() }
+}
+
+fn token(template: &Node, pod: &Node, manager: &Node) -> Token {
+    let mounted: Vec<_> = items(manager.get("volumeMounts")).filter_map(|mount| mount.text("name")).collect();
+    let audiences: Vec<_> = items(pod.get("volumes"))
+        .filter(|volume| volume.text("name").is_some_and(|name| mounted.contains(&name)))
+        .flat_map(|volume| items(volume.get("projected").and_then(|projected| projected.get("sources"))))
+        .filter_map(|source| source.get("serviceAccountToken"))
+        // The one without an audience is the API server's.
+        .filter_map(|token| token.text("audience"))
+        .collect();
+    let labels = template.get("metadata").and_then(|metadata| metadata.get("labels"));
+    let asked_for = labels.and_then(|labels| labels.text("azure.workload.identity/use")) == Some("true");
+    match audiences.first() {
+        _ if audiences.contains(&AUDIENCE) => Token::Mounted,
+        _ if asked_for => Token::AskedFor,
+        Some(audience) => Token::OfAnotherAudience((*audience).to_owned()),
+        None => Token::None,
+    }
+}

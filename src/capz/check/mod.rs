@@ -1,0 +1,219 @@
+//! What is wrong with the manifests of a management cluster and of its clusters, as far as manifests tell.
+//!
+//! Each object is looked at as it comes; what several of them tell together is said at the end.
+
+mod allowed;
+mod identity;
+mod issuer;
+mod manager;
+mod together;
+
+use std::{
+    io::{self, BufRead},
+    sync::Arc,
+};
+
+use allowed::Labels;
+use identity::KnownIdentity;
+use issuer::KnownIssuer;
+use manager::Manager;
+
+use super::{API_VERSION, cluster_identity, machine};
+use crate::{
+    finding::{FieldPath, Finding, FindingsOfDocument, ObjectRef, Place, Problem, Reason},
+    input::{self, Located, Visitor, place},
+    manifest::{Content, Limits, Node},
+};
+
+/// Holds the manifests of any number of sources against what CAPZ needs of them.
+pub struct Checker<'f> {
+    issuer: Option<String>,
+    limits: Limits,
+    findings: &'f mut dyn FnMut(Finding),
+    gathered: Gathered,
+    documents: usize,
+}
+
+/// How much was looked at.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Summary {
+    pub documents: usize,
+    pub identities: usize,
+    pub clusters: usize,
+    /// Objects of any kind that is looked at.
+    pub objects: usize,
+}
+
+/// What is kept of a document until the end.
+#[derive(Default)]
+pub struct Gathered {
+    identities: Vec<KnownIdentity>,
+    clusters: Vec<Cluster>,
+    namespaces: Vec<(Box<str>, Labels)>,
+    managers: Vec<Manager>,
+    issuers: Vec<KnownIssuer>,
+    /// What is wrong with machines whose nodes get no secret.
+    machines: Vec<Finding>,
+    objects: usize,
+}
+
+/// A cluster, and the identity that it names.
+struct Cluster {
+    spot: Spot,
+    namespace: String,
+    identity: (String, String),
+}
+
+/// A field of an object that something may have to be said of.
+#[derive(Clone)]
+struct Spot {
+    place: Place,
+    object: ObjectRef,
+    field: FieldPath,
+}
+
+impl Spot {
+    fn of(located: &Located, field: &FieldPath) -> Self {
+        let place = place(&located.source, located.document, located.node().locate(field));
+        Self { place, object: located.reference(), field: located.object.path.join(field) }
+    }
+
+    /// Puts a problem there.
+    fn finding(&self, problem: Problem) -> Finding {
+        let problem = Problem { field: self.field.clone(), ..problem };
+        Finding { place: self.place.clone(), object: Some(self.object.clone()), problem }
+    }
+}
+
+/// Kinds that name an identity, and where.
+const CLUSTERS: [(&str, &str); 4] = [
+    ("AzureCluster", "spec.identityRef"),
+    ("AzureManagedControlPlane", "spec.identityRef"),
+    ("AzureClusterTemplate", "spec.template.spec.identityRef"),
+    ("AzureManagedControlPlaneTemplate", "spec.template.spec.identityRef"),
+];
+
+impl<'f> Checker<'f> {
+    /// `issuer` is the one of the federated credentials, where it is known.
+    pub fn new(issuer: Option<String>, limits: Limits, findings: &'f mut dyn FnMut(Finding)) -> Self {
+        Self { issuer, limits, findings, gathered: Gathered::default(), documents: 0 }
+    }
+
+    /// Reads one source; what is wrong with single objects is reported as they come.
+    ///
+    /// # Errors
+    /// What reading fails with.
+    pub fn read(&mut self, source: &Arc<str>, reader: impl BufRead) -> io::Result<()> {
+        self.documents += input::read(source, reader, self.limits, self)?;
+        Ok(())
+    }
+
+    /// Reports what only all objects together tell.
+    pub fn finish(self) -> Summary {
+        let Self { issuer, findings, gathered, documents, .. } = self;
+        together::findings(&gathered, issuer.as_deref()).into_iter().for_each(findings);
+        let Gathered { identities, clusters, objects, .. } = gathered;
+        Summary { documents, identities: identities.len(), clusters: clusters.len(), objects }
+    }
+}
+
+impl Visitor for Checker<'_> {
+    type Gathered = Gathered;
+
+    fn object(&self, object: Located, gathered: &mut Gathered, findings: &mut FindingsOfDocument) {
+        if let Some(refusal) = object.refusal() {
+            findings.push(refusal);
+            return;
+        }
+        let node = object.node();
+        let (Some(kind), Some(version)) = (node.text("kind"), node.text("apiVersion")) else { return };
+        gathered.objects += 1;
+        let problems = match (kind, version) {
+            (cluster_identity::KIND, API_VERSION) => {
+                let (identity, problems) = identity::look(&object);
+                gathered.identities.extend(identity);
+                problems
+            }
+            ("Cluster", "kind.x-k8s.io/v1alpha4") => {
+                let (issuer, problems) = issuer::of_kind(&object);
+                gathered.issuers.extend(issuer);
+                problems
+            }
+            ("KubeadmControlPlane", version) if version.starts_with("controlplane.cluster.x-k8s.io/") => {
+                gathered.issuers.extend(issuer::of_control_plane(&object));
+                Vec::new()
+            }
+            ("Deployment", "apps/v1") => {
+                gathered.managers.extend(manager::look(&object));
+                Vec::new()
+            }
+            ("Namespace", "v1") => {
+                gathered.namespaces.extend(allowed::labels(node));
+                Vec::new()
+            }
+            (kind, API_VERSION) => {
+                gathered.clusters.extend(cluster(&object, kind));
+                gathered.machines.extend(machine_problems(&object, kind));
+                Vec::new()
+            }
+            _ => {
+                gathered.objects -= 1;
+                Vec::new()
+            }
+        };
+        findings.extend(problems.into_iter().map(|problem| object.finding(problem)));
+    }
+
+    fn keep(&mut self, mut of_document: Gathered) {
+        let all = &mut self.gathered;
+        all.identities.append(&mut of_document.identities);
+        all.clusters.append(&mut of_document.clusters);
+        all.namespaces.append(&mut of_document.namespaces);
+        all.managers.append(&mut of_document.managers);
+        all.issuers.append(&mut of_document.issuers);
+        all.machines.append(&mut of_document.machines);
+        all.objects += of_document.objects;
+    }
+
+    fn report(&mut self, finding: Finding) {
+        (self.findings)(finding);
+    }
+}
+
+fn cluster(object: &Located, kind: &str) -> Option<Cluster> {
+    let (_, path) = CLUSTERS.iter().find(|(cluster, _)| *cluster == kind)?;
+    let reference = at(object.node(), path)?;
+    let namespace = object.reference().namespace;
+    let of = reference.text("namespace").filter(|name| !name.is_empty()).unwrap_or(&namespace);
+    let identity = (of.to_owned(), reference.text("name").unwrap_or_default().to_owned());
+    Some(Cluster { spot: Spot::of(object, &FieldPath::of(path)), namespace, identity })
+}
+
+fn machine_problems(object: &Located, kind: &str) -> Vec<Finding> {
+    let Some((_, path)) = machine::KINDS.iter().find(|(machine, _)| *machine == kind) else { return Vec::new() };
+    let Some(spec) = at(object.node(), path) else { return Vec::new() };
+    let path = FieldPath::of(path);
+    let problems = match machine::changes(spec, &path, None) {
+        Ok(changes) if changes.is_empty() => Vec::new(),
+        Ok(_) => {
+            let message = "is not UserAssigned, and there are user-assigned identities: CAPZ refuses that";
+            vec![Problem::error(Reason::UnionMismatch, path.key("identity"), message, "write identity: UserAssigned")]
+        }
+        Err(problems) => problems,
+    };
+    problems.into_iter().map(|problem| object.finding(problem)).collect()
+}
+
+/// The value at a path of plain keys.
+fn at<'n>(node: &'n Node, path: &str) -> Option<&'n Node> {
+    path.split('.').try_fold(node, |node, key| node.get(key))
+}
+
+/// The items of a list, if it is one.
+fn items(node: Option<&Node>) -> impl Iterator<Item = &Node> {
+    let items = match node.map(|node| &node.content) {
+        Some(Content::Sequence(items)) => &items[..],
+        _ => &[],
+    };
+    items.iter()
+}

@@ -1,0 +1,36 @@
+//! `hcp-identity capz`: management clusters of Cluster API on Azure, one file a subcommand.
+
+mod check;
+mod plan;
+mod wire;
+
+use super::CommandResult;
+use crate::{capz::is_tenant, names::TenantId};
+
+/// Run Cluster API on Azure (CAPZ) without secrets.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    Plan(Box<plan::Args>),
+    Wire(wire::Args),
+    Check(check::Args),
+}
+
+pub(super) fn run(args: &Args) -> CommandResult {
+    match &args.what {
+        What::Plan(args) => plan::run(args),
+        What::Wire(args) => wire::run(args),
+        What::Check(args) => check::run(args),
+    }
+}
+
+/// The tenant of a flag.
+fn tenant(id: &str) -> Result<TenantId, &'static str> {
+    let known = TenantId::new(id).ok().filter(|_| is_tenant(id));
+    known.ok_or("must be a UUID or a domain of the tenant")
+}
