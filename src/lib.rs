@@ -2,12 +2,16 @@
 //!
 //! Every decision is a function of its arguments. Arrows go one way: `names` → `component` → `plan` → `diff`, `render`,
 //! `status` → `cluster` → `cli`. Without default features nothing here can reach a network, and `cargo xtask purity` proves
-//! it from the dependency graph; `cluster` is the only Kubernetes client, `vault` the only one of Azure, `webhook` the server
-//! that Kubernetes asks.
+//! it from the dependency graph; `cluster` is the only Kubernetes client, `vault` and `arm` the only ones of
+//! Azure, `webhook` the server that Kubernetes asks.
 
 pub mod admission;
+#[cfg(feature = "provision")]
+pub mod arm;
 #[cfg(any(feature = "mounted", feature = "vault"))]
 mod assertion;
+#[cfg(any(feature = "provision", feature = "vault"))]
+pub mod azure;
 pub mod capz;
 #[cfg(feature = "webhook")]
 pub mod certificates;

@@ -47,7 +47,7 @@ impl Issuer {
         Self::new(&format!("https://{account}.{blobs}/{container}"))
     }
 
-    fn below(&self, path: &str) -> String {
+    pub(crate) fn below(&self, path: &str) -> String {
         format!("{}/{path}", self.0.strip_suffix('/').unwrap_or(&self.0))
     }
 }
@@ -59,11 +59,11 @@ impl fmt::Display for Issuer {
 }
 
 /// <https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftstorage>
-fn is_storage_account(name: &str) -> bool {
+pub(super) fn is_storage_account(name: &str) -> bool {
     (3..=24).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }
 
-fn is_container(name: &str) -> bool {
+pub(super) fn is_container(name: &str) -> bool {
     let parts =
         |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     (3..=63).contains(&name.len()) && name.split('-').all(parts)

@@ -9,6 +9,7 @@ mod file;
 mod issuer;
 mod key_pair;
 mod key_set;
+mod resource;
 mod signing_key;
 
 pub use credentials_request::{CredentialsRequest, CredentialsRequests, Identity, TechPreview};
@@ -17,4 +18,5 @@ pub use file::{File, Readers};
 pub use issuer::{Issuer, IssuerError, discovery, issuer_files};
 pub use key_pair::{Found, INSTALLER_COPY, KeyPair, PRIVATE, PUBLIC, Problem, RETIRED, Reason, Verified, verify};
 pub use key_set::{KeySet, KeySetError};
+pub use resource::{BadName, Hosting, Mark, Names, RESOURCE_GROUP, Resource, Tags, is_resource_group};
 pub use signing_key::{SigningKey, UnusableKey};

@@ -1,62 +1,23 @@
-//! How this process gets to Azure: whom it is there, through which proxy, and where the hosts of a private cloud are.
+//! The way to vaults: one client for each, over one client of HTTP.
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use azure_core::{
-    cloud::{CloudConfiguration, CustomConfiguration},
     credentials::TokenCredential,
-    http::{ClientOptions, RetryOptions, Transport},
-};
-use azure_identity::{
-    ClientAssertionCredentialOptions, ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId,
-    WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
+    http::{ClientOptions, RetryOptions},
 };
 
 use super::{
     Vault, cloud,
     refusal::{Kind, Refusal},
 };
-use crate::{clouds::Cloud, finding::chain};
-
-/// What the environment says. Its proxies (`HTTPS_PROXY`, `NO_PROXY`) count as well.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Access {
-    /// With a token file, an identity that trusts the cluster; else a managed identity of the machine.
-    pub client_id: Option<String>,
-    pub tenant_id: Option<String>,
-    pub token_file: Option<PathBuf>,
-    /// Instead of the cloud's own, such as `https://login.example`.
-    pub authority: Option<String>,
-    /// Instead of the cloud's own, such as `vault.example`.
-    pub vault_suffix: Option<String>,
-    /// Instead of the cloud's own: what a credential that is tried asks a token for.
-    pub resource_manager: Option<String>,
-    /// Instead of the environment's.
-    pub proxy: Option<String>,
-    /// Certificates to trust beside the system's, PEM.
-    pub authorities: Option<String>,
-}
-
-impl Access {
-    /// From variables of the environment: those of Azure's SDKs, and ours for the hosts that SDKs have no variable for.
-    pub fn of(variable: impl Fn(&str) -> Option<String>) -> Self {
-        Self {
-            client_id: variable("AZURE_CLIENT_ID"),
-            tenant_id: variable("AZURE_TENANT_ID"),
-            token_file: variable("AZURE_FEDERATED_TOKEN_FILE").map(PathBuf::from),
-            authority: variable("AZURE_AUTHORITY_HOST").map(|host| host.trim_end_matches('/').to_owned()),
-            vault_suffix: variable("HCP_IDENTITY_VAULT_SUFFIX"),
-            resource_manager: variable("HCP_IDENTITY_RESOURCE_MANAGER"),
-            proxy: None,
-            authorities: None,
-        }
-    }
-}
+use crate::{
+    azure::{Access, Caller, options},
+    finding::chain,
+};
 
 /// The way to Azure: connections and tokens, shared by all vaults.
 pub struct Azure {
@@ -68,15 +29,12 @@ pub struct Azure {
     vaults: Mutex<BTreeMap<String, Arc<Vault>>>,
 }
 
-const CONNECT: Duration = Duration::from_secs(5);
-const ANSWER: Duration = Duration::from_secs(20);
-
 impl Azure {
     /// # Errors
     /// If the proxy or the certificates are none.
     pub fn new(access: Access) -> Result<Self, Refusal> {
         let http =
-            http(&access).map_err(|error| Refusal::new(Kind::Unavailable, "cannot set up HTTPS", &chain(&error)))?;
+            access.http().map_err(|error| Refusal::new(Kind::Unavailable, "cannot set up HTTPS", &chain(&error)))?;
         Ok(Self { access, http, credentials: Mutex::default(), vaults: Mutex::default() })
     }
 
@@ -101,80 +59,26 @@ impl Azure {
 
     /// Whom this process is in a cloud.
     fn credential(&self, cloud: &str) -> azure_core::Result<Arc<dyn TokenCredential>> {
-        let authority = self.access.authority.clone().or_else(|| Cloud::of(cloud)?.authority());
+        let authority = self.access.authority_of(cloud);
         let key = authority.as_deref().unwrap_or_default();
         let mut known = self.credentials.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(credential) = known.get(key) {
             return Ok(Arc::clone(credential));
         }
-        let credential = self.new_credential(authority.as_deref())?;
+        let credential = self.access.signs_in(Caller::Workload, |at| self.options(at), authority.as_deref())?;
         known.insert(key.to_owned(), Arc::clone(&credential));
         Ok(credential)
     }
 
-    fn new_credential(&self, authority: Option<&str>) -> azure_core::Result<Arc<dyn TokenCredential>> {
-        let Access { client_id, tenant_id, token_file, .. } = self.access.clone();
-        if token_file.is_some() {
-            let credential_options = ClientAssertionCredentialOptions { client_options: self.options(authority) };
-            let options = WorkloadIdentityCredentialOptions {
-                credential_options,
-                client_id,
-                tenant_id,
-                token_file_path: token_file,
-            };
-            return Ok(WorkloadIdentityCredential::new(Some(options))?);
-        }
-        let options = ManagedIdentityCredentialOptions {
-            user_assigned_id: client_id.map(UserAssignedId::ClientId),
-            client_options: self.options(authority),
-        };
-        Ok(ManagedIdentityCredential::new(Some(options))?)
-    }
-
     /// Nothing is tried twice by itself: when a vault is asked again is decided in `pace`.
     fn options(&self, authority: Option<&str>) -> ClientOptions {
-        let cloud = authority.map(|authority| {
-            let mut custom = CustomConfiguration::default();
-            authority.clone_into(&mut custom.authority_host);
-            Arc::new(CloudConfiguration::Custom(custom))
-        });
-        ClientOptions {
-            transport: Some(Transport::new(Arc::new(self.http.clone()))),
-            retry: RetryOptions::none(),
-            cloud,
-            ..Default::default()
-        }
+        options(&self.http, authority, RetryOptions::none())
     }
-}
-
-fn http(access: &Access) -> reqwest::Result<reqwest::Client> {
-    let mut builder = reqwest::Client::builder()
-        .connect_timeout(CONNECT)
-        .timeout(ANSWER)
-        .redirect(reqwest::redirect::Policy::none())
-        .tls_version_min(reqwest::tls::Version::TLS_1_2);
-    if let Some(proxy) = &access.proxy {
-        builder = builder.proxy(reqwest::Proxy::all(proxy)?);
-    }
-    if let Some(pem) = &access.authorities {
-        builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem.as_bytes())?);
-    }
-    builder.build()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_environment_of_the_sdks_says_who_this_process_is() {
-        let access = Access::of(|name| Some(format!("{name}/")));
-        assert_eq!(access.client_id.as_deref(), Some("AZURE_CLIENT_ID/"));
-        assert_eq!(access.tenant_id.as_deref(), Some("AZURE_TENANT_ID/"));
-        assert_eq!(access.token_file, Some(PathBuf::from("AZURE_FEDERATED_TOKEN_FILE/")));
-        assert_eq!(access.authority.as_deref(), Some("AZURE_AUTHORITY_HOST"));
-        assert_eq!(Access::of(|_| None), Access::default());
-    }
 
     #[test]
     fn a_vault_of_an_unknown_cloud_is_refused_with_what_to_set() {

@@ -1,4 +1,4 @@
-//! Key Vault and Entra: what is known of the secrets that provider classes name. The only client of Azure.
+//! Key Vault and Entra: what is known of the secrets that provider classes name.
 //!
 //! `memory`, `pace` and `cloud` decide and know no network; `client` and `sign_in` ask; `sweep` does what was decided, and
 //! `keep` does it again and again. A value is judged and forgotten; nothing here can print one.
@@ -13,7 +13,8 @@ mod refusal;
 mod sign_in;
 mod sweep;
 
-pub use access::{Access, Azure};
+pub use crate::azure::Access;
+pub use access::Azure;
 pub use client::{Fetched, Listed, Vault};
 pub use keep::{Orders, keep_known};
 pub use refusal::{Kind, Refusal};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use azure_core::{Error, error::ErrorKind, http::headers::Headers};
 
-use crate::{explain::explain, finding::chain};
+use crate::{azure::told, finding::chain};
 
 /// What was refused. The message says what failed, why, and what to do.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -78,23 +78,6 @@ fn unanswered(url: &str, error: &Error) -> String {
 pub(super) fn retry_after(headers: &Headers) -> Option<Duration> {
     let seconds = headers.iter().find(|(name, _)| name.as_str().eq_ignore_ascii_case("retry-after"))?.1;
     seconds.as_str().trim().parse().ok().map(Duration::from_secs)
-}
-
-/// Cause and next step where they are known; the beginning of the text where not.
-fn told(subject: &str, text: &str) -> String {
-    match explain(text) {
-        Some(explanation) => {
-            format!("{subject}: {}; {} ({})", explanation.cause, explanation.next, explanation.reason)
-        }
-        None => format!("{subject}: {}", beginning(text)),
-    }
-}
-
-const SHOWN: usize = 300;
-
-fn beginning(text: &str) -> String {
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no answer");
-    line.chars().filter(|character| !character.is_control()).take(SHOWN).collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,292 @@
+//! Azure Resource Manager over HTTPS: resources by their id, as JSON.
+
+use std::{sync::Arc, time::Duration};
+
+use azure_core::{
+    credentials::TokenCredential,
+    http::{
+        ClientOptions, Context, ExponentialRetryOptions, Method, Pipeline, PipelineSendOptions, RawResponse, Request,
+        RetryOptions, Url, policies::auth::BearerTokenAuthorizationPolicy,
+    },
+};
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use super::refusal::{Refusal, header, retry_after};
+use crate::{
+    azure::{Access, Caller, options},
+    clouds::Cloud,
+    finding::chain,
+};
+
+/// The way to Azure Resource Manager and to the blobs of its accounts, in one cloud, as one caller.
+pub struct Arm {
+    pipeline: Pipeline,
+    endpoint: Url,
+    blob_suffix: String,
+    http: reqwest::Client,
+    credential: Arc<dyn TokenCredential>,
+    pub(super) subscription: String,
+    /// Told while Azure is waited for.
+    pub(super) waits: Box<dyn Fn(&str) + Send + Sync>,
+}
+
+/// How long what was made may take to be seen everywhere: <https://learn.microsoft.com/azure/role-based-access-control/troubleshooting>
+/// speaks of up to ten minutes.
+const SPREADS: Duration = Duration::from_mins(10);
+const FIRST: Duration = Duration::from_millis(500);
+const LONGEST: Duration = Duration::from_secs(10);
+/// What an operation of Azure's own may take, such as deleting a resource group.
+const OPERATION: Duration = Duration::from_mins(30);
+/// Between looks at an operation, where Azure does not say.
+const LOOK: Duration = Duration::from_secs(5);
+
+const UNKNOWN_CLOUD: &str = "where Azure Resource Manager of this cloud is is not known: set HCP_IDENTITY_RESOURCE_MANAGER, \
+                             such as https://management.azure.com";
+const UNKNOWN_BLOBS: &str =
+    "where blobs of this cloud are is not known: set HCP_IDENTITY_BLOB_SUFFIX, such as blob.core.windows.net";
+
+impl Arm {
+    /// # Errors
+    /// If the cloud is unknown, the proxy or the certificates are none, or nothing says who the caller is.
+    pub fn new(access: &Access, cloud: &str, subscription: &str) -> Result<Self, Refusal> {
+        const SUBJECT: &str = "cannot reach Azure";
+        let endpoint = access.resource_manager.as_deref().or_else(|| Cloud::of(cloud)?.resource_manager);
+        let endpoint = endpoint.ok_or_else(|| Refusal::new(SUBJECT, UNKNOWN_CLOUD))?;
+        let blob_suffix = blob_suffix(access, cloud).ok_or_else(|| Refusal::new(SUBJECT, UNKNOWN_BLOBS))?;
+        let http = access.http().map_err(|error| Refusal::new("cannot set up HTTPS", &chain(&error)))?;
+        let authority = access.authority_of(cloud);
+        let of = |authority: Option<&str>| options(&http, authority, retries());
+        let credential = access.signs_in(Caller::Person, of, authority.as_deref());
+        let credential = credential.map_err(|error| Refusal::of("cannot sign in to Azure", &error))?;
+        let scope = format!("{}/.default", endpoint.trim_end_matches('/'));
+        let token = Arc::new(BearerTokenAuthorizationPolicy::new(Arc::clone(&credential), [scope]));
+        let url = format!("{}/", endpoint.trim_end_matches('/'));
+        let url = Url::parse(&url).ok().filter(|url| url.scheme() == "https");
+        let url = url.ok_or_else(|| Refusal::new(SUBJECT, &format!("{endpoint} is no https URL")))?;
+        let pipeline = Pipeline::new(
+            option_env!("CARGO_PKG_NAME"),
+            option_env!("CARGO_PKG_VERSION"),
+            options(&http, None, retries()),
+            Vec::new(),
+            vec![token],
+            None,
+        );
+        Ok(Self {
+            pipeline,
+            endpoint: url,
+            blob_suffix: blob_suffix.to_owned(),
+            http,
+            credential,
+            subscription: subscription.to_owned(),
+            waits: Box::new(|_| {}),
+        })
+    }
+
+    /// Has somebody told while Azure is waited for.
+    #[must_use]
+    pub fn telling(mut self, waits: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.waits = Box::new(waits);
+        self
+    }
+
+    pub(super) fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    pub(super) fn credential(&self) -> Arc<dyn TokenCredential> {
+        Arc::clone(&self.credential)
+    }
+
+    /// For clients of the SDK that sign in themselves.
+    pub(super) fn options(&self) -> ClientOptions {
+        options(&self.http, None, retries())
+    }
+
+    /// `ACCOUNT.blob.core.windows.net` of a cloud.
+    pub(super) fn blob_host(&self, account: &str) -> String {
+        format!("{account}.{}", self.blob_suffix)
+    }
+
+    pub(super) fn in_subscription(&self, path: &str) -> String {
+        format!("/subscriptions/{}{path}", self.subscription)
+    }
+
+    pub(super) fn in_group(&self, group: &str, path: &str) -> String {
+        self.in_subscription(&format!("/resourceGroups/{group}{path}"))
+    }
+
+    /// What is there; none where there is nothing.
+    pub(super) async fn get(&self, subject: &str, id: &str, version: &str) -> Result<Option<Value>, Refusal> {
+        let answer = self.send(subject, Method::Get, self.url(subject, id, version, &[])?, None).await;
+        match answer {
+            Ok(answer) => json(subject, &answer).map(Some),
+            Err(refusal) if refusal.is_missing() => Ok(None),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// All pages of a list.
+    pub(super) async fn list(
+        &self,
+        subject: &str,
+        id: &str,
+        version: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Vec<Value>, Refusal> {
+        let mut found = Vec::new();
+        let mut next = Some(self.url(subject, id, version, query)?);
+        while let Some(url) = next {
+            let mut page = json(subject, &self.send(subject, Method::Get, url, None).await?)?;
+            if let Some(Value::Array(values)) = page.get_mut("value").map(Value::take) {
+                found.extend(values);
+            }
+            let link = page.get("nextLink").and_then(Value::as_str).filter(|link| !link.is_empty());
+            next = link.map(|link| self.ours(subject, link)).transpose()?;
+        }
+        Ok(found)
+    }
+
+    /// Makes it, or makes it as it should be; done when Azure says so.
+    pub(super) async fn put(&self, subject: &str, id: &str, version: &str, body: &Value) -> Result<Value, Refusal> {
+        self.change(subject, Method::Put, id, version, body).await
+    }
+
+    pub(super) async fn patch(&self, subject: &str, id: &str, version: &str, body: &Value) -> Result<Value, Refusal> {
+        self.change(subject, Method::Patch, id, version, body).await
+    }
+
+    /// Whether there was something to delete; done when it is gone.
+    pub(super) async fn delete(&self, subject: &str, id: &str, version: &str) -> Result<bool, Refusal> {
+        let answer = match self.send(subject, Method::Delete, self.url(subject, id, version, &[])?, None).await {
+            Err(refusal) if refusal.is_missing() => return Ok(false),
+            answer => answer?,
+        };
+        let was_there = u16::from(answer.status()) != 204;
+        self.finish(subject, &answer).await?;
+        Ok(was_there)
+    }
+
+    async fn change(
+        &self,
+        subject: &str,
+        method: Method,
+        id: &str,
+        version: &str,
+        body: &Value,
+    ) -> Result<Value, Refusal> {
+        let answer = self.send(subject, method, self.url(subject, id, version, &[])?, Some(body)).await?;
+        if self.finish(subject, &answer).await? || answer.body().is_empty() {
+            let made = self.get(subject, id, version).await?;
+            return made.ok_or_else(|| Refusal::new(subject, "Azure says that it is done, and has nothing there"));
+        }
+        json(subject, &answer)
+    }
+
+    /// Waits for an operation that goes on after its answer: whether there was one.
+    async fn finish(&self, subject: &str, answer: &RawResponse) -> Result<bool, Refusal> {
+        let headers = answer.headers();
+        let link = header(headers, "azure-asyncoperation").or_else(|| header(headers, "location"));
+        let (202 | 201, Some(link)) = (u16::from(answer.status()), link) else { return Ok(false) };
+        let (link, started) = (self.ours(subject, link)?, Instant::now());
+        let mut pause = retry_after(headers).unwrap_or(LOOK);
+        loop {
+            (self.waits)(subject);
+            sleep(pause.min(Duration::from_mins(1))).await;
+            let answer = self.send(subject, Method::Get, link.clone(), None).await?;
+            match state(&answer) {
+                State::Done => return Ok(true),
+                State::Failed(body) => return Err(Refusal::of_operation(subject, &body)),
+                State::GoesOn if started.elapsed() > OPERATION => {
+                    return Err(Refusal::new(
+                        subject,
+                        "Azure has not finished it in half an hour; run this again later",
+                    ));
+                }
+                State::GoesOn => pause = retry_after(answer.headers()).unwrap_or(LOOK),
+            }
+        }
+    }
+
+    /// Calls again as long as Azure says one of these codes: what was just made is not known everywhere at once.
+    pub(super) async fn patiently<T>(
+        &self,
+        codes: &[&str],
+        call: impl AsyncFn() -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let (started, mut pause) = (Instant::now(), FIRST);
+        loop {
+            match call().await {
+                Err(refusal) if refusal.is(codes) && started.elapsed() < SPREADS => (self.waits)(&refusal.message),
+                done => return done,
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST);
+        }
+    }
+
+    fn url(&self, subject: &str, id: &str, version: &str, query: &[(&str, &str)]) -> Result<Url, Refusal> {
+        let mut url = self.endpoint.join(id).map_err(|error| Refusal::new(subject, &error.to_string()))?;
+        url.query_pairs_mut().append_pair("api-version", version).extend_pairs(query);
+        Ok(url)
+    }
+
+    /// A link of Azure's. Our token goes nowhere else.
+    fn ours(&self, subject: &str, link: &str) -> Result<Url, Refusal> {
+        let ours = Url::parse(link).ok().filter(|url| url.origin() == self.endpoint.origin());
+        ours.ok_or_else(|| Refusal::new(subject, "Azure's answer leads to another host, and is not followed"))
+    }
+
+    async fn send(
+        &self,
+        subject: &str,
+        method: Method,
+        url: Url,
+        body: Option<&Value>,
+    ) -> Result<RawResponse, Refusal> {
+        let mut request = Request::new(url, method);
+        request.insert_header("accept", "application/json");
+        if let Some(body) = body {
+            request.insert_header("content-type", "application/json");
+            request.set_json(body).map_err(|error| Refusal::new(subject, &chain(&error)))?;
+        }
+        let unchecked = PipelineSendOptions { skip_checks: true, ..Default::default() };
+        let answer = self.pipeline.send(&Context::new(), &mut request, Some(unchecked)).await;
+        let answer = answer.map_err(|error| Refusal::of(subject, &error))?;
+        if answer.status().is_success() { Ok(answer) } else { Err(Refusal::answered(subject, &answer)) }
+    }
+}
+
+/// What blobs' hosts end with.
+#[must_use]
+pub fn blob_suffix<'a>(access: &'a Access, cloud: &str) -> Option<&'a str> {
+    access.blob_suffix.as_deref().or_else(|| Cloud::of(cloud)?.blobs)
+}
+
+/// Of what is throttled, or had no answer.
+fn retries() -> RetryOptions {
+    RetryOptions::exponential(ExponentialRetryOptions { max_retries: 5, ..Default::default() })
+}
+
+enum State {
+    GoesOn,
+    Done,
+    Failed(Value),
+}
+
+/// <https://learn.microsoft.com/azure/azure-resource-manager/management/async-operations>
+fn state(answer: &RawResponse) -> State {
+    if u16::from(answer.status()) == 202 {
+        return State::GoesOn;
+    }
+    let body: Value = serde_json::from_slice(answer.body().as_ref()).unwrap_or_default();
+    match body.get("status").and_then(Value::as_str) {
+        Some("Failed" | "Canceled" | "Cancelled") => State::Failed(body),
+        None | Some("Succeeded") => State::Done,
+        Some(_) => State::GoesOn,
+    }
+}
+
+fn json(subject: &str, answer: &RawResponse) -> Result<Value, Refusal> {
+    serde_json::from_slice(answer.body().as_ref()).map_err(|_| Refusal::new(subject, "Azure's answer is no JSON"))
+}

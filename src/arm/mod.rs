@@ -1,0 +1,13 @@
+//! Azure Resource Manager, and blobs: makes what a plan of `provision` has, step by step, and deletes what bears its mark.
+//!
+//! Every step asks first what is there, so that a run that was killed is completed by the next one.
+
+mod client;
+mod ensure;
+mod publish;
+mod refusal;
+
+pub use client::{Arm, blob_suffix};
+pub use ensure::Change;
+pub use publish::{Publication, Published};
+pub use refusal::Refusal;

@@ -1,0 +1,169 @@
+//! Publishes the documents of an issuer, as the caller: no key of the account is asked for.
+
+use azure_core::http::{Etag, RequestContent, Url, XmlFormat};
+use azure_storage_blob::{
+    BlobClient, BlobServiceClient, BlobServiceClientOptions,
+    models::{BlobServiceProperties, BlockBlobClientUploadOptions, StaticWebsite},
+};
+use serde_json::Value;
+
+use super::{Arm, Change, Refusal, ensure::STORAGE};
+use crate::provision::{Issuer, KeySet, SigningKey, discovery};
+
+const WEB: &str = "$web";
+const DISCOVERY: &str = ".well-known/openid-configuration";
+const KEYS: &str = "openid/v1/jwks";
+
+/// What the documents of an issuer are made of.
+pub struct Publication<'a> {
+    pub storage_account: &'a str,
+    /// None is the static website's.
+    pub container: Option<&'a str>,
+    pub issuer: &'a Issuer,
+    pub key: &'a SigningKey,
+    /// Ids of keys that are published no more.
+    pub retired: &'a [String],
+}
+
+/// What became of one document.
+#[derive(Debug)]
+pub struct Published {
+    pub url: String,
+    pub change: Change,
+}
+
+/// A document that is there.
+struct There {
+    etag: Option<Etag>,
+    body: Vec<u8>,
+}
+
+impl Arm {
+    /// Publishes key set and discovery document, in this order: nobody is led to keys that are not there.
+    ///
+    /// # Guarantees
+    /// Keys that were published stay published, until they are said to be retired. What another run publishes meanwhile is not
+    /// lost: this one is refused then.
+    ///
+    /// # Errors
+    /// What Azure refuses, and a key set that cannot be added to.
+    pub async fn publish(
+        &self,
+        publication: &Publication<'_>,
+        mut see: impl FnMut(Published),
+    ) -> Result<KeySet, Refusal> {
+        let Publication { storage_account, container, issuer, key, retired } = publication;
+        let container = container.unwrap_or(WEB);
+        let service = self.blobs(storage_account)?;
+        let place = |path: &str| (service.blob_client(container, path), issuer.below(path));
+
+        let (blob, url) = place(KEYS);
+        let subject = format!("cannot publish {url}");
+        let there = self.download(&subject, &blob).await?;
+        let unreadable = |error| Refusal::new(&subject, &format!("what is there {error}"));
+        let keys = match &there {
+            Some(there) => KeySet::read(&there.body).and_then(|keys| keys.with(key)).map_err(unreadable)?,
+            None => KeySet::of(key),
+        };
+        let keys = retired.iter().filter(|id| **id != key.id()).fold(keys, |keys, id| keys.without(id));
+        let text = keys.text().map_err(|error| Refusal::new(&subject, &error.to_string()))?;
+        see(Published { url, change: self.upload(&subject, &blob, there, text).await? });
+
+        let (blob, url) = place(DISCOVERY);
+        let subject = format!("cannot publish {url}");
+        let there = self.download(&subject, &blob).await?;
+        let text = discovery(issuer).map_err(|error| Refusal::new(&subject, &error.to_string()))?;
+        see(Published { url, change: self.upload(&subject, &blob, there, text).await? });
+        Ok(keys)
+    }
+
+    /// Where everybody finds the website of an account, without a slash at its end.
+    ///
+    /// # Errors
+    /// What Azure refuses, and an account without one.
+    pub async fn website_of(&self, group: &str, account: &str) -> Result<String, Refusal> {
+        let subject = format!("cannot find the website of the storage account {account}");
+        let known = self.get(&subject, &self.storage_account(group, account), STORAGE).await?.unwrap_or_default();
+        let url = known.pointer("/properties/primaryEndpoints/web").and_then(Value::as_str);
+        let url = url.ok_or_else(|| Refusal::new(&subject, "it has none; give an account of kind StorageV2"))?;
+        Ok(url.trim_end_matches('/').to_owned())
+    }
+
+    pub(super) async fn website(&self, subject: &str, account: &str) -> Result<Change, Refusal> {
+        let service = self.blobs(account)?;
+        let refused = |error| self.may_not(subject, error);
+        let known = service.get_properties(None).await.map_err(refused)?;
+        let known = known.into_model().map_err(refused)?;
+        if known.static_website.as_ref().is_some_and(|website| website.enabled == Some(true)) {
+            return Ok(Change::Kept);
+        }
+        let website = StaticWebsite { enabled: Some(true), ..known.static_website.clone().unwrap_or_default() };
+        let properties = BlobServiceProperties { static_website: Some(website), ..known };
+        let body: RequestContent<_, XmlFormat> = properties.try_into().map_err(refused)?;
+        service.set_properties(body, None).await.map_err(refused)?;
+        Ok(Change::Updated)
+    }
+
+    fn blobs(&self, account: &str) -> Result<BlobServiceClient, Refusal> {
+        let subject = format!("cannot reach the blobs of {account}");
+        let url = Url::parse(&format!("https://{}/", self.blob_host(account)));
+        let url = url.map_err(|error| Refusal::new(&subject, &error.to_string()))?;
+        let options = BlobServiceClientOptions { client_options: self.options(), ..Default::default() };
+        BlobServiceClient::new(url, Some(self.credential()), Some(options))
+            .map_err(|error| Refusal::of(&subject, &error))
+    }
+
+    async fn download(&self, subject: &str, blob: &BlobClient) -> Result<Option<There>, Refusal> {
+        let read = async || match blob.download(None).await {
+            Ok(answer) => {
+                let etag = answer.properties.etag.clone();
+                let body = answer.body.collect().await.map_err(|error| Refusal::of(subject, &error))?;
+                Ok(Some(There { etag, body: body.to_vec() }))
+            }
+            Err(error) => match self.may_not(subject, error) {
+                refusal if refusal.is(&["BlobNotFound"]) => Ok(None),
+                refusal => Err(refusal),
+            },
+        };
+        // A container and a website are where blobs are a little later than where they are made.
+        self.patiently(&["ContainerNotFound", "ResourceNotFound"], read).await
+    }
+
+    async fn upload(
+        &self,
+        subject: &str,
+        blob: &BlobClient,
+        there: Option<There>,
+        text: String,
+    ) -> Result<Change, Refusal> {
+        if there.as_ref().is_some_and(|there| there.body == text.as_bytes()) {
+            return Ok(Change::Kept);
+        }
+        let mut options = BlockBlobClientUploadOptions {
+            blob_content_type: Some("application/json".to_owned()),
+            ..Default::default()
+        };
+        let change = match there {
+            Some(there) => {
+                options.if_match = there.etag;
+                Change::Updated
+            }
+            None => {
+                options.if_none_match = Some(Etag::from("*"));
+                Change::Created
+            }
+        };
+        let sent = blob.upload(RequestContent::from(text.into_bytes()), Some(options)).await;
+        sent.map(|_| change).map_err(|error| {
+            self.may_not(subject, error)
+                .remedied(&["ConditionNotMet", "BlobAlreadyExists"], "another run has written it; run this again")
+        })
+    }
+
+    fn may_not(&self, subject: &str, error: impl Into<azure_core::Error>) -> Refusal {
+        Refusal::of(subject, &error.into()).remedied(&["AuthorizationPermissionMismatch"], DATA_ROLE)
+    }
+}
+
+const DATA_ROLE: &str = "the caller needs the role \"Storage Blob Data Contributor\" on the storage account, which not even its owner \
+                         has by itself; a role that was just given takes some minutes to be known";

@@ -1,0 +1,98 @@
+//! Why Azure did not do what it was asked.
+
+use azure_core::{
+    Error,
+    error::ErrorKind,
+    http::{RawResponse, headers::Headers},
+};
+use serde_json::Value;
+use std::time::Duration;
+
+use crate::{azure::told, finding::chain};
+
+/// What was refused. The message says what failed, why, and what to do.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// Of HTTP; absent where nothing was answered.
+    pub status: Option<u16>,
+    /// As Azure spells it, such as `AuthorizationFailed`; empty where it gave none.
+    pub code: String,
+    pub message: String,
+}
+
+impl Refusal {
+    /// Of something that was no answer of Azure's, or none that this program can go on with.
+    pub(super) fn new(subject: &str, text: &str) -> Self {
+        Self { status: None, code: String::new(), message: told(subject, text) }
+    }
+
+    pub(super) fn of(subject: &str, error: &Error) -> Self {
+        match error.kind() {
+            ErrorKind::HttpResponse { raw_response: Some(answer), .. } => Self::answered(subject, answer),
+            ErrorKind::HttpResponse { status, error_code, .. } => {
+                let code = error_code.clone().unwrap_or_default();
+                Self { status: Some(u16::from(*status)), ..Self::coded(subject, &code, &error.to_string()) }
+            }
+            _ => Self::new(subject, &chain(error)),
+        }
+    }
+
+    /// What an answer with an error in it says.
+    pub(super) fn answered(subject: &str, answer: &RawResponse) -> Self {
+        let body: Value = serde_json::from_slice(answer.body().as_ref()).unwrap_or_default();
+        let status = u16::from(answer.status());
+        let header = header(answer.headers(), "x-ms-error-code").unwrap_or_default();
+        let (code, message) = said(&body, header);
+        let message = if message.is_empty() { format!("HTTP status {status}") } else { message };
+        Self { status: Some(status), ..Self::coded(subject, &code, &message) }
+    }
+
+    /// What the status of an operation says.
+    pub(super) fn of_operation(subject: &str, body: &Value) -> Self {
+        let (code, message) = said(body, "");
+        Self::coded(
+            subject,
+            &code,
+            if message.is_empty() { "Azure says no more than that it failed" } else { &message },
+        )
+    }
+
+    fn coded(subject: &str, code: &str, message: &str) -> Self {
+        let text = if code.is_empty() { message.to_owned() } else { format!("{code}: {message}") };
+        Self { status: None, code: code.to_owned(), message: told(subject, &text) }
+    }
+
+    pub(super) fn is(&self, codes: &[&str]) -> bool {
+        codes.contains(&&*self.code)
+    }
+
+    /// Whether there is no such thing, rather than no such group or account around it.
+    pub(super) fn is_missing(&self) -> bool {
+        self.status == Some(404)
+    }
+
+    /// The same, with what to do.
+    pub(super) fn remedied(mut self, codes: &[&str], remedy: &str) -> Self {
+        if self.is(codes) {
+            self.message = format!("{}; {remedy}", self.message);
+        }
+        self
+    }
+}
+
+/// Code and message, which stand in `error` or at the top.
+fn said(body: &Value, otherwise: &str) -> (String, String) {
+    let error = body.get("error").unwrap_or(body);
+    let text = |key| error.get(key).and_then(Value::as_str).unwrap_or_default();
+    let code = if text("code").is_empty() { otherwise } else { text("code") };
+    (code.to_owned(), text("message").to_owned())
+}
+
+pub(super) fn header<'h>(headers: &'h Headers, name: &str) -> Option<&'h str> {
+    headers.iter().find(|(known, _)| known.as_str().eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+}
+
+pub(super) fn retry_after(headers: &Headers) -> Option<Duration> {
+    header(headers, "retry-after")?.trim().parse().ok().map(Duration::from_secs)
+}

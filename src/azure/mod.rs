@@ -1,0 +1,8 @@
+//! The way to Azure that its clients, `vault` and `arm`, have in common.
+
+mod access;
+mod told;
+
+pub use access::Access;
+pub(crate) use access::{Caller, options};
+pub(crate) use told::told;
