@@ -6,6 +6,7 @@ mod client;
 mod ensure;
 mod publish;
 mod refusal;
+mod verify;
 
 pub use client::{Arm, blob_suffix};
 pub use ensure::Change;

@@ -47,6 +47,9 @@ impl Issuer {
         Self::new(&format!("https://{account}.{blobs}/{container}"))
     }
 
+    /// What it publishes, below its URL: first what the other one leads to.
+    pub const DOCUMENTS: [&'static str; 2] = ["openid/v1/jwks", ".well-known/openid-configuration"];
+
     pub(crate) fn below(&self, path: &str) -> String {
         format!("{}/{path}", self.0.strip_suffix('/').unwrap_or(&self.0))
     }
