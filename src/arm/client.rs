@@ -42,8 +42,7 @@ const OPERATION: Duration = Duration::from_mins(30);
 const LOOK: Duration = Duration::from_secs(5);
 
 /// What Azure says of something that it is at work on.
-const BUSY: &[&str] =
-    &["StorageAccountOperationInProgress", "AnotherOperationInProgress", "ResourceGroupBeingDeleted"];
+const BUSY: &[&str] = &["StorageAccountOperationInProgress", "AnotherOperationInProgress", "ResourceGroupBeingDeleted"];
 
 const UNKNOWN_CLOUD: &str = "where Azure Resource Manager of this cloud is is not known: set HCP_IDENTITY_RESOURCE_MANAGER, \
                              such as https://management.azure.com";
@@ -181,7 +180,13 @@ impl Arm {
     ) -> Result<Value, Refusal> {
         let url = self.url(subject, id, version, &[])?;
         // A run before this one, or a call whose answer was lost, may have begun it.
-        let call = async || self.send(subject, method, url.clone(), Some(body)).await;
+        let call = async || {
+            let sent = self.send(subject, method, url.clone(), Some(body)).await;
+            if sent.as_ref().is_err_and(|refusal| refusal.is(BUSY)) {
+                self.get(subject, id, version).await?;
+            }
+            sent
+        };
         let answer = self.patiently(BUSY, call).await?;
         if self.finish(subject, &answer).await? || answer.body().is_empty() {
             let made = self.get(subject, id, version).await?;

@@ -3,12 +3,14 @@
 //! Every step asks first what is there, so that a run that was killed is completed by the next one.
 
 mod client;
+mod delete;
 mod ensure;
 mod publish;
 mod refusal;
 mod verify;
 
 pub use client::{Arm, blob_suffix};
+pub use delete::{Belongings, Doomed};
 pub use ensure::Change;
 pub use publish::{Publication, Published};
 pub use refusal::Refusal;

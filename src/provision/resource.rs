@@ -74,6 +74,18 @@ impl Mark {
         (format!("openshift.io_cloud-credential-operator_{}", self.0), "owned".to_owned())
     }
 
+    /// ccoctl's, of a role that is made.
+    #[must_use]
+    pub fn of_role(&self) -> String {
+        format!("Custom role for OpenShift. Owned by: {}", self.0)
+    }
+
+    /// Of a role that is assigned: ccoctl leaves no mark there.
+    #[must_use]
+    pub fn of_assignment(&self) -> String {
+        format!("hcp-identity: owned by {}", self.0)
+    }
+
     #[must_use]
     pub fn is_on(&self, tags: &Tags) -> bool {
         let (key, value) = self.tag();

@@ -2,6 +2,7 @@
 
 mod create_key_pair;
 mod create_oidc_issuer;
+mod delete;
 mod flags;
 mod journal;
 mod plan;
@@ -22,6 +23,7 @@ enum What {
     CreateKeyPair(create_key_pair::Args),
     #[command(visible_alias = "create-identity-provider")]
     CreateOidcIssuer(Box<create_oidc_issuer::Args>),
+    Delete(delete::Args),
     Plan(plan::Args),
 }
 
@@ -29,6 +31,7 @@ pub(super) fn run(args: &Args) -> CommandResult {
     match &args.what {
         What::CreateKeyPair(args) => create_key_pair::run(args),
         What::CreateOidcIssuer(args) => create_oidc_issuer::run(args),
+        What::Delete(args) => delete::run(args),
         What::Plan(args) => plan::run(args),
     }
 }
