@@ -54,7 +54,7 @@ const ARROWS: [(&str, &[&str]); 38] = [
     ("explain", &["finding", "names"]),
     ("verification", &["credential", "plan"]),
     ("azure", &["clouds", "credential", "explain"]),
-    ("arm", &["azure", "clouds", "finding", "provision"]),
+    ("arm", &["azure", "clouds", "finding", "names", "provision"]),
     ("vault", &["assertion", "azure", "clouds", "credential", "explain", "finding", "names", "verification"]),
     ("assertion", &["credential"]),
     ("watched", &[]),

@@ -18,7 +18,7 @@ pub enum Change {
     Deleted,
 }
 
-const GROUPS: &str = "2021-04-01";
+pub(super) const GROUPS: &str = "2021-04-01";
 pub(super) const STORAGE: &str = "2024-01-01";
 
 impl Arm {

@@ -4,10 +4,15 @@
 
 mod client;
 mod ensure;
+mod federated;
+mod guid;
+mod identity;
 mod publish;
 mod refusal;
+mod role;
 
 pub use client::{Arm, blob_suffix};
 pub use ensure::Change;
+pub use identity::{OldRoles, See};
 pub use publish::{Publication, Published};
 pub use refusal::Refusal;

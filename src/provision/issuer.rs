@@ -47,6 +47,12 @@ impl Issuer {
         Self::new(&format!("https://{account}.{blobs}/{container}"))
     }
 
+    /// As tokens name it.
+    #[must_use]
+    pub fn url(&self) -> &IssuerUrl {
+        &self.0
+    }
+
     pub(crate) fn below(&self, path: &str) -> String {
         format!("{}/{path}", self.0.strip_suffix('/').unwrap_or(&self.0))
     }

@@ -74,6 +74,18 @@ impl Mark {
         (format!("openshift.io_cloud-credential-operator_{}", self.0), "owned".to_owned())
     }
 
+    /// ccoctl's, of a role that is made.
+    #[must_use]
+    pub fn of_role(&self) -> String {
+        format!("Custom role for OpenShift. Owned by: {}", self.0)
+    }
+
+    /// Of a role that is assigned: ccoctl leaves no mark there.
+    #[must_use]
+    pub fn of_assignment(&self) -> String {
+        format!("hcp-identity: owned by {}", self.0)
+    }
+
     #[must_use]
     pub fn is_on(&self, tags: &Tags) -> bool {
         let (key, value) = self.tag();
@@ -161,21 +173,21 @@ impl BadName {
     }
 }
 
-const PREFIX: &str = "1 to 60 letters, digits, hyphens and underscores, starting with a letter or digit";
-const REGION: &str = "a region as Azure names it, such as westeurope";
+pub(super) const PREFIX: &str = "1 to 60 letters, digits, hyphens and underscores, starting with a letter or digit";
+pub(super) const REGION: &str = "a region as Azure names it, such as westeurope";
 const ACCOUNT: &str = "3 to 24 lower-case letters and digits";
 const CONTAINER: &str =
     "3 to 63 lower-case letters, digits and single hyphens, starting and ending with a letter or digit";
 pub const RESOURCE_GROUP: &str =
     "1 to 90 letters, digits, hyphens, underscores, dots and parentheses, not ending with a dot";
 
-fn is_prefix(name: &str) -> bool {
+pub(super) fn is_prefix(name: &str) -> bool {
     (1..=60).contains(&name.len())
         && name.starts_with(|first: char| first.is_ascii_alphanumeric())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
-fn is_region(name: &str) -> bool {
+pub(super) fn is_region(name: &str) -> bool {
     (1..=60).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b' ')
 }
 

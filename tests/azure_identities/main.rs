@@ -1,0 +1,8 @@
+//! `hcp-identity azure create-managed-identities`, against an Azure that checks everything: `hack/azure-standin`, in process.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "these are parts of tests")]
+#![allow(unreachable_pub, reason = "the world is a module of the tests")]
+
+mod making;
+mod refusals;
+mod world;
