@@ -41,6 +41,9 @@ const OPERATION: Duration = Duration::from_mins(30);
 /// Between looks at an operation, where Azure does not say.
 const LOOK: Duration = Duration::from_secs(5);
 
+/// What Azure says of something that it is at work on.
+const BUSY: &[&str] = &["StorageAccountOperationInProgress", "AnotherOperationInProgress", "ResourceGroupBeingDeleted"];
+
 const UNKNOWN_CLOUD: &str = "where Azure Resource Manager of this cloud is is not known: set HCP_IDENTITY_RESOURCE_MANAGER, \
                              such as https://management.azure.com";
 const UNKNOWN_BLOBS: &str =
@@ -175,7 +178,10 @@ impl Arm {
         version: &str,
         body: &Value,
     ) -> Result<Value, Refusal> {
-        let answer = self.send(subject, method, self.url(subject, id, version, &[])?, Some(body)).await?;
+        let url = self.url(subject, id, version, &[])?;
+        // A run before this one, or a call whose answer was lost, may have begun it.
+        let call = async || self.send(subject, method, url.clone(), Some(body)).await;
+        let answer = self.patiently(BUSY, call).await?;
         if self.finish(subject, &answer).await? || answer.body().is_empty() {
             let made = self.get(subject, id, version).await?;
             return made.ok_or_else(|| Refusal::new(subject, "Azure says that it is done, and has nothing there"));

@@ -10,6 +10,7 @@ mod identity;
 mod publish;
 mod refusal;
 mod role;
+mod verify;
 
 pub use client::{Arm, blob_suffix};
 pub use ensure::Change;

@@ -11,8 +11,8 @@ use super::{Arm, Change, Refusal, ensure::STORAGE};
 use crate::provision::{Issuer, KeySet, SigningKey, discovery};
 
 const WEB: &str = "$web";
-const DISCOVERY: &str = ".well-known/openid-configuration";
-const KEYS: &str = "openid/v1/jwks";
+const KEYS: &str = Issuer::DOCUMENTS[0];
+const DISCOVERY: &str = Issuer::DOCUMENTS[1];
 
 /// What the documents of an issuer are made of.
 pub struct Publication<'a> {

@@ -10,10 +10,15 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::credential::Secret;
+use crate::{
+    credential::Secret,
+    provision::{self, Readers},
+};
 
 /// Of what only its owner reads.
 const PRIVATE: u32 = 0o600;
+/// Of what is published.
+const PUBLIC: u32 = 0o644;
 
 /// More than any key or document that this program writes.
 const LIMIT: u64 = 1 << 20;
@@ -79,17 +84,23 @@ impl Folder {
 
     /// What a file holds. None where it is not there.
     pub(super) fn read(&self, name: &str) -> Result<Option<Secret>> {
-        let path = self.path.join(name);
-        let Some(mut file) = open(&path)? else { return Ok(None) };
-        // Room for everything at once: a buffer that grows is copied and given back.
-        let mut bytes = Vec::with_capacity(usize::try_from(LIMIT)? + 64);
-        let read = (&mut file).take(LIMIT + 1).read_to_end(&mut bytes);
-        let secret = Secret::new(bytes);
-        read.with_context(|| format!("cannot read {}", path.display()))?;
-        if secret.expose().len() as u64 > LIMIT {
-            bail!("cannot read {}: it is larger than 1 MiB", path.display());
-        }
-        Ok(Some(secret))
+        read(&self.path.join(name))
+    }
+
+    /// Writes a file of a plan, unless it is so already.
+    pub(super) fn put(&self, file: &provision::File) -> Result<Change> {
+        let path = self.path.join(&file.path);
+        let change = match read(&path)? {
+            Some(there) if there.expose() == file.text.as_bytes() => return Ok(Change::Kept),
+            Some(_) => Change::Replaced,
+            None => Change::Created,
+        };
+        let mode = match file.readers {
+            Readers::Owner => PRIVATE,
+            Readers::Everyone => PUBLIC,
+        };
+        write_beside(&path, file.text.as_bytes(), mode).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(change)
     }
 
     /// Writes a file that only its owner reads. What is there is replaced.
@@ -117,6 +128,20 @@ impl Folder {
             )
         })
     }
+}
+
+/// What a file holds. None where it is not there.
+pub(super) fn read(path: &Path) -> Result<Option<Secret>> {
+    let Some(mut file) = open(path)? else { return Ok(None) };
+    // Room for everything at once: a buffer that grows is copied and given back.
+    let mut bytes = Vec::with_capacity(usize::try_from(LIMIT)? + 64);
+    let read = (&mut file).take(LIMIT + 1).read_to_end(&mut bytes);
+    let secret = Secret::new(bytes);
+    read.with_context(|| format!("cannot read {}", path.display()))?;
+    if secret.expose().len() as u64 > LIMIT {
+        bail!("cannot read {}: it is larger than 1 MiB", path.display());
+    }
+    Ok(Some(secret))
 }
 
 fn make(folder: &Path) -> Result<()> {

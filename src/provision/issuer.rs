@@ -47,6 +47,9 @@ impl Issuer {
         Self::new(&format!("https://{account}.{blobs}/{container}"))
     }
 
+    /// What it publishes, below its URL: first what the other one leads to.
+    pub const DOCUMENTS: [&'static str; 2] = ["openid/v1/jwks", ".well-known/openid-configuration"];
+
     /// As tokens name it.
     #[must_use]
     pub fn url(&self) -> &IssuerUrl {

@@ -16,6 +16,8 @@ pub mod proxy;
 pub mod stage;
 #[cfg(feature = "mounted")]
 pub mod standin;
+#[cfg(feature = "provision")]
+pub mod subscription;
 
 use std::{
     path::{Path, PathBuf},

@@ -1,6 +1,9 @@
 //! `hcp-identity azure`: what `ccoctl azure` does, one file a subcommand.
 
 mod create_key_pair;
+mod create_oidc_issuer;
+mod flags;
+mod journal;
 mod plan;
 
 use super::CommandResult;
@@ -17,12 +20,15 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum What {
     CreateKeyPair(create_key_pair::Args),
+    #[command(visible_alias = "create-identity-provider")]
+    CreateOidcIssuer(Box<create_oidc_issuer::Args>),
     Plan(plan::Args),
 }
 
 pub(super) fn run(args: &Args) -> CommandResult {
     match &args.what {
         What::CreateKeyPair(args) => create_key_pair::run(args),
+        What::CreateOidcIssuer(args) => create_oidc_issuer::run(args),
         What::Plan(args) => plan::run(args),
     }
 }

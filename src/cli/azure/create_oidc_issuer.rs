@@ -1,0 +1,245 @@
+//! `hcp-identity azure create-oidc-issuer`.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+
+use super::{
+    flags::{How, Where, block_on, id, tag, tags},
+    journal::Journal,
+};
+use crate::{
+    arm::{Arm, Publication, blob_suffix},
+    azure::Access,
+    cli::{
+        CommandResult, Outcome, environment,
+        output::{self, Folder},
+    },
+    names::TenantId,
+    provision::{Hosting, Issuer, KeySet, Mark, Names, PUBLIC, Resource, SigningKey, issuer_files},
+};
+
+/// Publish what Entra verifies a cluster's tokens with.
+///
+/// Makes a resource group, a storage account and a container or website in it, and uploads the discovery document and the keys. What is there is
+/// kept, and keys that were published stay published beside the new one. Signs in as AZURE_CLIENT_ID with AZURE_CLIENT_SECRET or
+/// AZURE_FEDERATED_TOKEN_FILE and AZURE_TENANT_ID, else as whoever has signed in with az or azd. No key of the account is used: the caller needs
+/// the role "Storage Blob Data Contributor".
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hcp-identity azure create-oidc-issuer --name prod --region westeurope --subscription-id ID --tenant-id ID --dry-run
+  hcp-identity azure create-oidc-issuer --name prod --region westeurope --subscription-id ID --tenant-id ID \\
+    --issuer-hosting static-website   # where policies refuse public blobs
+  hcp-identity azure create-oidc-issuer … --retire-key KID   # a day after a rotation")]
+pub(super) struct Args {
+    #[command(flatten)]
+    pub(super) issuer: IssuerFlags,
+
+    #[command(flatten)]
+    pub(super) place: Where,
+
+    #[command(flatten)]
+    pub(super) how: How,
+}
+
+/// What create-all has as well.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct IssuerFlags {
+    /// What all names begin with that are not given, and the mark of what may be deleted.
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: String,
+
+    /// The region of everything that is made, as Azure names it.
+    #[arg(long, value_name = "REGION")]
+    pub(super) region: String,
+
+    /// The tenant, by its id: for the configuration of the cluster's webhook.
+    #[arg(long, value_name = "ID", value_parser = id)]
+    pub(super) tenant_id: String,
+
+    /// The public key of the cluster; without it, serviceaccount-signer.public of the output folder.
+    #[arg(long, value_name = "FILE")]
+    pub(super) public_key_file: Option<PathBuf>,
+
+    /// The resource group of issuer and identities; NAME-oidc without it.
+    #[arg(long, value_name = "NAME")]
+    pub(super) oidc_resource_group_name: Option<String>,
+
+    /// The storage account of the issuer; NAME without it.
+    #[arg(long, value_name = "NAME")]
+    pub(super) storage_account_name: Option<String>,
+
+    /// The container of the issuer; NAME without it.
+    #[arg(long, value_name = "NAME")]
+    pub(super) blob_container_name: Option<String>,
+
+    /// Tags of everything that can have them.
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',', value_parser = tag)]
+    pub(super) user_tags: Vec<(String, String)>,
+
+    /// Where the documents are published.
+    #[arg(long, value_name = "HOSTING", value_enum, default_value_t = Hosted::Blob)]
+    pub(super) issuer_hosting: Hosted,
+
+    /// A key, by its id, that is published no more: its tokens have all ended.
+    #[arg(long, value_name = "KID")]
+    pub(super) retire_key: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub(super) enum Hosted {
+    /// In a container whose blobs everybody may read, as ccoctl does it.
+    Blob,
+    /// On the website of the account, whose blobs nobody may read.
+    StaticWebsite,
+}
+
+/// What is to be published, where.
+pub(super) struct Plan {
+    pub(super) names: Names,
+    pub(super) mark: Mark,
+    pub(super) resources: Vec<Resource>,
+    hosting: Hosting,
+    tenant: TenantId,
+    retired: Vec<String>,
+}
+
+pub(super) fn run(args: &Args) -> CommandResult {
+    let plan = args.issuer.plan()?;
+    let folder = Folder::take(&args.how.output_dir, &["manifests"])?;
+    let key = args.issuer.key(&folder)?;
+    let mut journal = Journal::new(args.how.output);
+    let done = if args.how.dry_run {
+        show(&plan, &key, &args.place, &folder, &mut journal)
+    } else {
+        args.place.reach().and_then(|arm| {
+            block_on(async { publish(&plan, &key, &arm, &args.place, &folder, &mut journal).await.map(drop) })?
+        })
+    };
+    journal.finish(done)?;
+    Ok(Outcome::Done)
+}
+
+impl IssuerFlags {
+    pub(super) fn plan(&self) -> Result<Plan> {
+        let [group, account, container] =
+            [&self.oidc_resource_group_name, &self.storage_account_name, &self.blob_container_name];
+        let hosting = match self.issuer_hosting {
+            Hosted::Blob => Hosting::Blob,
+            Hosted::StaticWebsite => Hosting::StaticWebsite,
+        };
+        // The website has a container of its own.
+        let unused = (hosting == Hosting::StaticWebsite).then_some("web");
+        let container = unused.or(container.as_deref());
+        let names = Names::new(&self.name, &self.region, group.as_deref(), account.as_deref(), container);
+        let names =
+            names.map_err(|bad| anyhow!("{}", bad.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
+        let mark = names.mark();
+        let tags = tags(&self.user_tags, &mark)?;
+        let tenant = TenantId::new(self.tenant_id.clone()).map_err(|unfit| anyhow!("--tenant-id: it {unfit}"))?;
+        Ok(Plan {
+            resources: names.issuer(hosting, &tags),
+            mark,
+            names,
+            hosting,
+            tenant,
+            retired: self.retire_key.clone(),
+        })
+    }
+
+    /// The public key, from the file that is named or the one of create-key-pair.
+    pub(super) fn key(&self, folder: &Folder) -> Result<SigningKey> {
+        let (path, pem) = match &self.public_key_file {
+            Some(path) => {
+                (path.clone(), output::read(path)?.with_context(|| format!("there is no {}", path.display()))?)
+            }
+            None => {
+                let path = folder.path(PUBLIC);
+                let pem = folder.read(PUBLIC)?;
+                let missing = || {
+                    format!(
+                        "there is no {}: make it first (hcp-identity azure create-key-pair), or name another one (--public-key-file)",
+                        path.display()
+                    )
+                };
+                let pem = pem.with_context(missing)?;
+                (path, pem)
+            }
+        };
+        SigningKey::read(pem.expose()).map_err(|unusable| anyhow!("{} {unusable}", path.display()))
+    }
+}
+
+impl Plan {
+    /// The issuer, where its name is known without asking.
+    pub(super) fn issuer(&self, cloud: &str) -> Result<Option<Issuer>> {
+        if self.hosting == Hosting::StaticWebsite {
+            return Ok(None);
+        }
+        let access = Access::of(environment::variable);
+        let blobs = blob_suffix(&access, cloud);
+        let blobs = blobs.with_context(|| {
+            format!(
+                "where blobs of {cloud} are is not known: set HCP_IDENTITY_BLOB_SUFFIX, such as blob.core.windows.net"
+            )
+        })?;
+        Ok(Some(Issuer::of_container(&self.names.storage_account, &self.names.container, blobs)?))
+    }
+}
+
+/// Without a call.
+pub(super) fn show(plan: &Plan, key: &SigningKey, place: &Where, folder: &Folder, journal: &mut Journal) -> Result<()> {
+    for resource in &plan.resources {
+        journal.step("planned", resource.to_string())?;
+    }
+    let Some(issuer) = plan.issuer(&place.cloud)? else {
+        bail!(
+            "the issuer of a website is known once its storage account is there: Azure chooses the host; no file was written"
+        );
+    };
+    for path in Issuer::DOCUMENTS {
+        journal.step("planned", issuer.below(path))?;
+    }
+    write(plan, &issuer, &KeySet::of(key), folder, journal)
+}
+
+pub(super) async fn publish(
+    plan: &Plan,
+    key: &SigningKey,
+    arm: &Arm,
+    place: &Where,
+    folder: &Folder,
+    journal: &mut Journal,
+) -> Result<Issuer> {
+    for resource in &plan.resources {
+        journal.step(arm.ensure(resource, &plan.mark).await?, resource.to_string())?;
+    }
+    let names = &plan.names;
+    let issuer = match plan.issuer(&place.cloud)? {
+        Some(issuer) => issuer,
+        None => Issuer::new(&arm.website_of(&names.oidc_group, &names.storage_account).await?)?,
+    };
+    let publication = Publication {
+        storage_account: &names.storage_account,
+        container: (plan.hosting == Hosting::Blob).then_some(names.container.as_str()),
+        issuer: &issuer,
+        key,
+        retired: &plan.retired,
+    };
+    let mut told = Ok(());
+    let keys = arm.publish(&publication, |done| told = journal.step(done.change, done.url)).await?;
+    told?;
+    arm.verify(&issuer, &keys).await?;
+    write(plan, &issuer, &keys, folder, journal)?;
+    Ok(issuer)
+}
+
+fn write(plan: &Plan, issuer: &Issuer, keys: &KeySet, folder: &Folder, journal: &mut Journal) -> Result<()> {
+    for file in issuer_files(issuer, &plan.tenant, keys)? {
+        journal.file(folder.put(&file)?, &folder.path(&file.path))?;
+    }
+    journal.issuer = Some(issuer.to_string());
+    journal.key_ids = keys.ids().into_iter().map(str::to_owned).collect();
+    Ok(())
+}

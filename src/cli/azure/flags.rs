@@ -1,0 +1,120 @@
+//! Flags that the commands which change Azure have in common, and the way there.
+
+use std::{
+    io::{self, IsTerminal as _},
+    path::PathBuf,
+};
+
+use anyhow::{Result, anyhow};
+
+use crate::{
+    arm::Arm,
+    azure::Access,
+    cli::{answer::OutputFormat, environment, report},
+    clouds,
+    names::is_uuid,
+    provision::{Mark, Tags},
+};
+
+/// Which Azure.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Where {
+    /// The subscription, by its id.
+    #[arg(long, value_name = "ID", value_parser = id)]
+    pub(super) subscription_id: String,
+
+    /// The cloud.
+    #[arg(long, value_name = "CLOUD", value_parser = clouds::NAMES, default_value = clouds::NAMES[0])]
+    pub(super) cloud: String,
+}
+
+/// What is done, and how it is told.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct How {
+    /// Folder for the files; it is made if it is missing.
+    #[arg(long, value_name = "DIR", default_value = ".", hide_default_value = true)]
+    pub(super) output_dir: PathBuf,
+
+    /// Show what would be made and write the files, without asking Azure for anything.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+
+    /// Output format.
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Text)]
+    pub(super) output: OutputFormat,
+}
+
+impl Where {
+    pub(super) fn reach(&self) -> Result<Arm> {
+        let arm = Arm::new(&Access::of(environment::variable), &self.cloud, &self.subscription_id)?;
+        // Whoever looks on sees what is waited for.
+        let watched = io::stderr().is_terminal();
+        Ok(if watched { arm.telling(|words| report::progress(&first_line(words))) } else { arm })
+    }
+}
+
+fn first_line(words: &str) -> String {
+    const WIDTH: usize = 100;
+    words.chars().take_while(|character| !character.is_control()).take(WIDTH).chain(" …".chars()).collect()
+}
+
+/// What talks to Azure waits for it, on a thread of its own.
+pub(super) fn block_on<T>(work: impl Future<Output = T>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let done = runtime.map_err(|error| anyhow!("cannot start: {error}"))?.block_on(work);
+    if io::stderr().is_terminal() {
+        report::progress("");
+    }
+    Ok(done)
+}
+
+pub(super) fn id(value: &str) -> Result<String, String> {
+    if is_uuid(value) { Ok(value.to_ascii_lowercase()) } else { Err("it must be a UUID".to_owned()) }
+}
+
+/// `key=value`, as often as wanted; ours is not theirs.
+/// <https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources#limitations>
+pub(super) fn tags(pairs: &[(String, String)], mark: &Mark) -> Result<Tags> {
+    let mut tags = Tags::new();
+    for (key, value) in pairs {
+        if tags.keys().chain([&mark.tag().0]).any(|known| known.eq_ignore_ascii_case(key)) {
+            return Err(anyhow!("--user-tags: {key:?} is given twice, or is the tag that says what may be deleted"));
+        }
+        tags.insert(key.clone(), value.clone());
+    }
+    if tags.len() > MOST_TAGS { Err(anyhow!("--user-tags: Azure takes {MOST_TAGS} beside ours")) } else { Ok(tags) }
+}
+
+const MOST_TAGS: usize = 49;
+
+pub(super) fn tag(pair: &str) -> Result<(String, String), String> {
+    let (key, value) = pair.split_once('=').ok_or("it must be KEY=VALUE")?;
+    if key.is_empty() || key.len() > 128 || key.contains(['<', '>', '%', '&', '\\', '?', '/']) {
+        return Err(
+            "a key must be 1 to 128 characters without <>%&\\?/, which is what storage accounts take".to_owned()
+        );
+    }
+    if value.len() > 256 {
+        Err("a value has at most 256 characters".to_owned())
+    } else {
+        Ok((key.to_owned(), value.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_that_azure_would_not_take_are_refused() {
+        assert_eq!(tag("team=a=b"), Ok(("team".to_owned(), "a=b".to_owned())));
+        for bad in ["team", "=a", "te/am=a"] {
+            assert!(tag(bad).is_err(), "{bad}");
+        }
+        let mark = Mark::of("prod");
+        let pair = |key: &str| (key.to_owned(), "a".to_owned());
+        assert_eq!(tags(&[pair("a"), pair("b")], &mark).unwrap().len(), 2);
+        assert!(tags(&[pair("a"), pair("A")], &mark).is_err());
+        assert!(tags(&[(mark.tag().0, "owned".to_owned())], &mark).is_err());
+    }
+}

@@ -1,0 +1,79 @@
+//! What a command has done, told as it is done, or as one answer at the end.
+
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+};
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::cli::{
+    answer::{OutputFormat, print},
+    output, report,
+};
+
+/// One thing that was done.
+#[derive(Serialize)]
+pub(super) struct Line {
+    change: &'static str,
+    what: String,
+}
+
+#[derive(Serialize)]
+pub(super) struct Journal {
+    #[serde(skip)]
+    form: OutputFormat,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) issuer: Option<String>,
+    #[serde(rename = "keyIDs", skip_serializing_if = "Vec::is_empty")]
+    pub(super) key_ids: Vec<String>,
+    /// In the order in which they were done.
+    steps: Vec<Line>,
+    files: Vec<Line>,
+    /// Why it ended before its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl Journal {
+    pub(super) fn new(form: OutputFormat) -> Self {
+        Self { form, issuer: None, key_ids: Vec::new(), steps: Vec::new(), files: Vec::new(), error: None }
+    }
+
+    /// A change to Azure.
+    pub(super) fn step(&mut self, change: impl Into<&'static str>, what: impl Into<String>) -> Result<()> {
+        let line = Line { change: change.into(), what: what.into() };
+        self.tell(&line)?;
+        self.steps.push(line);
+        Ok(())
+    }
+
+    pub(super) fn file(&mut self, change: output::Change, path: &PathBuf) -> Result<()> {
+        let line = Line { change: change.into(), what: path.display().to_string() };
+        self.tell(&line)?;
+        self.files.push(line);
+        Ok(())
+    }
+
+    fn tell(&self, line: &Line) -> Result<()> {
+        if self.form != OutputFormat::Text {
+            return Ok(());
+        }
+        let Line { change, what } = line;
+        let written = writeln!(anstream::stdout(), "{change}: {what}");
+        Ok(written.or_else(report::unless_reader_left)?)
+    }
+
+    /// What became of it all. An error that ended it is the caller's to tell.
+    pub(super) fn finish(mut self, done: Result<()>) -> Result<()> {
+        self.error = done.as_ref().err().map(|error| format!("{error:#}"));
+        print(&self, self.form, |out, journal| {
+            if let (Some(issuer), None) = (&journal.issuer, &journal.error) {
+                writeln!(out, "issuer: {issuer}")?;
+            }
+            io::Result::Ok(())
+        })?;
+        done
+    }
+}

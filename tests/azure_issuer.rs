@@ -1,0 +1,204 @@
+//! `hcp-identity azure create-oidc-issuer` against the stand-in, with Azurite for blobs: what is made, what a second run leaves alone, and what
+//! becomes of a run that was cut off.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "these are parts of tests")]
+
+mod support;
+
+use azure_standin::{
+    fault::{Effect, Fault},
+    operation::Operation,
+};
+use serde_json::Value;
+use support::subscription::{Ran, STRANGER, SUBSCRIPTION, Subscription, TENANT, run};
+
+const ISSUER: &str = "https://prod.blob.core.windows.net/prod";
+const WEBSITE: &str = "https://prod.z13.web.core.windows.net";
+
+async fn start(test: &str) -> Subscription {
+    let subscription = Subscription::start(test, &["prod"]).await;
+    let ran = subscription.run(&["azure", "create-key-pair", "--output-dir", "out"]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    subscription
+}
+
+const FLAGS: [&str; 12] = [
+    "azure",
+    "create-oidc-issuer",
+    "--name",
+    "prod",
+    "--region",
+    "westeurope",
+    "--subscription-id",
+    SUBSCRIPTION,
+    "--tenant-id",
+    TENANT,
+    "--output-dir",
+    "out",
+];
+
+async fn create(subscription: &Subscription, more: &[&str]) -> Ran {
+    subscription.run(&[&FLAGS, more].concat()).await
+}
+
+/// As Entra looks at it: nobody in particular.
+async fn fetch(subscription: &Subscription, url: &str) -> Option<Value> {
+    let about = subscription.standin.about();
+    let authority = reqwest::Certificate::from_pem(about.ca_pem.as_bytes()).unwrap();
+    let proxy = reqwest::Proxy::all(format!("http://{}", about.proxy)).unwrap();
+    let http = reqwest::Client::builder().proxy(proxy).tls_certs_only([authority]).build().unwrap();
+    let answer = http.get(url).send().await.unwrap();
+    answer.status().is_success().then_some(())?;
+    Some(serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap())
+}
+
+#[tokio::test]
+async fn the_documents_of_an_issuer_are_published_once_and_kept() {
+    let azure = start("published").await;
+    let ran = create(&azure, &[]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let expected = [
+        "created: resource group prod-oidc",
+        "created: storage account prod",
+        "created: container prod/prod",
+        &format!("created: {ISSUER}/openid/v1/jwks"),
+        &format!("created: {ISSUER}/.well-known/openid-configuration"),
+        "created: out/openid-configuration",
+        "created: out/jwks",
+        "created: out/manifests/cluster-authentication-02-config.yaml",
+        "created: out/manifests/azure-ad-pod-identity-webhook-config.yaml",
+        &format!("issuer: {ISSUER}"),
+    ];
+    assert_eq!(ran.out.lines().collect::<Vec<_>>(), expected);
+    let discovery = fetch(&azure, &format!("{ISSUER}/.well-known/openid-configuration")).await.unwrap();
+    assert_eq!(discovery["issuer"], ISSUER);
+    assert_eq!(
+        discovery.to_string(),
+        serde_json::from_str::<Value>(&azure.read("out/openid-configuration")).unwrap().to_string()
+    );
+    let keys = fetch(&azure, &format!("{ISSUER}/openid/v1/jwks")).await.unwrap();
+    assert_eq!(keys["keys"].as_array().unwrap().len(), 1);
+    // Nothing is asked of the account's keys.
+    let entries = azure.standin.azure().journal.entries();
+    assert!(!entries.iter().any(|entry| entry.path.to_lowercase().contains("listkeys")), "{entries:#?}");
+
+    azure.standin.azure().journal.clear();
+    let files = azure.files("out");
+    let again = create(&azure, &[]).await;
+    assert_eq!(again.code, 0, "{again:?}");
+    assert!(again.out.lines().all(|line| line.starts_with("kept: ") || line.starts_with("issuer: ")), "{}", again.out);
+    assert!(azure.changes().is_empty(), "{:?}", azure.changes());
+    assert_eq!(azure.files("out"), files);
+}
+
+#[tokio::test]
+async fn a_rotated_key_is_published_beside_the_old_one_until_that_is_retired() {
+    let azure = start("rotated").await;
+    assert_eq!(create(&azure, &[]).await.code, 0);
+    let ids = |keys: &Value| -> Vec<String> {
+        keys["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
+    };
+    let url = format!("{ISSUER}/openid/v1/jwks");
+    let old = ids(&fetch(&azure, &url).await.unwrap());
+    assert_eq!(azure.run(&["azure", "create-key-pair", "--rotate", "--output-dir", "out"]).await.code, 0);
+    assert_eq!(create(&azure, &[]).await.code, 0);
+    let both = ids(&fetch(&azure, &url).await.unwrap());
+    assert_eq!(both.len(), 2);
+    assert_eq!(both[1], old[0]);
+    let ran = create(&azure, &["--retire-key", &old[0], "-o", "json"]).await;
+    let answer: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(answer["keyIDs"], serde_json::json!([both[0]]));
+    assert_eq!(ids(&fetch(&azure, &url).await.unwrap()), [both[0].clone()]);
+}
+
+#[tokio::test]
+async fn a_website_needs_no_blob_that_everybody_may_read() {
+    let azure = start("website").await;
+    let ran = create(&azure, &["--issuer-hosting", "static-website"]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.out.ends_with(&format!("issuer: {WEBSITE}\n")), "{}", ran.out);
+    assert_eq!(fetch(&azure, &format!("{WEBSITE}/.well-known/openid-configuration")).await.unwrap()["issuer"], WEBSITE);
+    assert!(fetch(&azure, "https://prod.blob.core.windows.net/$web/openid/v1/jwks").await.is_none());
+    azure.standin.azure().journal.clear();
+    assert_eq!(create(&azure, &["--issuer-hosting", "static-website"]).await.code, 0);
+    assert!(azure.changes().is_empty(), "{:?}", azure.changes());
+}
+
+/// Each change in turn is refused as by a policy, and the run ends there; the next run makes the rest.
+#[tokio::test]
+async fn a_run_that_ends_anywhere_is_completed_by_the_next_one() {
+    let changes = [
+        (Operation::WriteResourceGroup, 0),
+        (Operation::WriteStorageAccount, 0),
+        (Operation::WriteContainer, 0),
+        (Operation::WriteBlob, 0),
+        (Operation::WriteBlob, 1),
+    ];
+    let azure = start("ended").await;
+    for (operation, after) in changes {
+        let (status, code, message) = (403, "RequestDisallowedByPolicy".to_owned(), "Not here.".to_owned());
+        let refuse = Effect::Refuse { status, code, message, retry_after_seconds: None };
+        azure.standin.azure().faults.add(Fault { after, ..Fault::times(operation, 1, refuse) });
+        let ran = create(&azure, &[]).await;
+        assert_eq!(ran.code, 2, "{operation:?}: {ran:?}");
+        assert!(ran.err.contains("RequestDisallowedByPolicy"), "{operation:?}: {ran:?}");
+        assert!(!azure.folder.join("out/jwks").exists(), "{operation:?}");
+    }
+    // What is answered by nobody, late, or not to the end, is asked again.
+    let ran = create(&azure, &[]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let made = azure.changes();
+    let done = |operation| made.iter().filter(|entry| entry.operation == operation && entry.refusal.is_none()).count();
+    assert_eq!(done(Operation::WriteStorageAccount), 1);
+    assert_eq!(done(Operation::WriteBlob), 2, "{made:#?}");
+}
+
+#[tokio::test]
+async fn answers_that_are_lost_cost_no_second_account() {
+    let azure = start("lost").await;
+    for operation in [
+        Operation::WriteResourceGroup,
+        Operation::WriteStorageAccount,
+        Operation::WriteContainer,
+        Operation::ReadStorageAccount,
+    ] {
+        azure.standin.azure().faults.add(Fault::times(operation, 1, Effect::Torn));
+        azure.standin.azure().faults.add(Fault::times(
+            operation,
+            1,
+            Effect::Status { status: 429, retry_after_seconds: Some(0) },
+        ));
+    }
+    let ran = create(&azure, &[]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+}
+
+#[tokio::test]
+async fn a_dry_run_calls_nobody() {
+    let azure = start("dry").await;
+    let ran = create(&azure, &["--dry-run"]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(azure.standin.azure().journal.entries().is_empty());
+    assert_eq!(ran.out.lines().filter(|line| line.starts_with("planned: ")).count(), 5, "{}", ran.out);
+    let dry = azure.files("out");
+    assert_eq!(create(&azure, &[]).await.code, 0);
+    assert_eq!(azure.files("out"), dry, "a dry run writes what a real one does");
+}
+
+#[tokio::test]
+async fn what_azure_refuses_is_told_with_what_to_do() {
+    let azure = start("refused").await;
+    let mut command = azure.command();
+    command.args(FLAGS).env("AZURE_CLIENT_ID", STRANGER);
+    let ran = run(command).await;
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("AuthorizationFailed"), "{}", ran.err);
+
+    assert_eq!(create(&azure, &[]).await.code, 0);
+    let ran = create(&azure, &["--region", "eastus"]).await;
+    assert!(ran.err.is_empty() || ran.code == 2, "a flag twice");
+    let mut flags = FLAGS.to_vec();
+    flags[5] = "northeurope";
+    let ran = azure.run(&flags).await;
+    assert!(ran.code == 2 && ran.err.contains("it is in westeurope and not in northeurope"), "{ran:?}");
+}
