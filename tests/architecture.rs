@@ -273,6 +273,8 @@ fn every_flag_is_documented() {
         "check cluster",
         "explain",
         "azure create-key-pair",
+        "azure create-managed-identities",
+        "azure apply",
         "azure plan",
         "capz plan",
         "capz wire",

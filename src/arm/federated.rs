@@ -110,6 +110,33 @@ impl Arm {
         Ok(())
     }
 
+    /// Gives identities of the subscription the federated credentials that HostedClusters need.
+    ///
+    /// # Guarantees
+    /// Nothing is changed but added, and nothing at all where an identity is not there.
+    ///
+    /// # Errors
+    /// What Azure refuses, and what is there that is in the way.
+    pub async fn apply_credentials(&self, wanted: &[FederatedIdentity], see: See<'_>) -> Result<(), Refusal> {
+        const SUBJECT: &str = "cannot find the identities";
+        let all = self.in_subscription("/providers/Microsoft.ManagedIdentity/userAssignedIdentities");
+        let there = self.list(SUBJECT, &all, IDENTITIES, &[]).await?;
+        let (mut found, mut missing) = (Vec::with_capacity(wanted.len()), Vec::new());
+        for identity in wanted {
+            match there.iter().find(|one| is_client(one, &identity.client_id)).and_then(place) {
+                Some(place) => found.push(place),
+                None => missing.push(label(identity)),
+            }
+        }
+        if !missing.is_empty() {
+            return Err(Refusal::new(SUBJECT, &not_there(&missing, &self.subscription)));
+        }
+        for (identity, (id, name)) in wanted.iter().zip(found) {
+            self.federate(id, name, &identity.federated_credentials, Differing::Refuse, None, see).await?;
+        }
+        Ok(())
+    }
+
     async fn write(&self, subject: &str, id: &str, credential: &Credential) -> Result<(), Refusal> {
         let Credential { issuer, subject: of, audiences, .. } = credential;
         let body = json!({"properties": {"issuer": issuer, "subject": of, "audiences": audiences}});
@@ -130,6 +157,30 @@ fn is_stale(known: &Known, wanted: &[Credential], ours: Option<&str>) -> bool {
     ours.is_some_and(|begins| known.subject.starts_with(begins))
         && known.audiences == Credential::AUDIENCES
         && !wanted.iter().any(|one| one.subject == known.subject || known.is_called(one))
+}
+
+fn is_client(known: &Value, client: &str) -> bool {
+    let known = known.pointer("/properties/clientId").and_then(Value::as_str);
+    known.is_some_and(|known| known.eq_ignore_ascii_case(client))
+}
+
+/// Id and name of an identity.
+fn place(known: &Value) -> Option<(&str, &str)> {
+    let text = |key| known.get(key).and_then(Value::as_str);
+    Some((text("id")?, text("name")?))
+}
+
+fn label(identity: &FederatedIdentity) -> String {
+    let name = identity.name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+    format!("{}{name}", identity.client_id)
+}
+
+fn not_there(missing: &[String], subscription: &str) -> String {
+    format!(
+        "the subscription {subscription} has none with the client id {}; name the subscription that they are in (--subscription-id), or correct \
+         the HostedCluster: az identity list --query '[].[name,clientId]' lists those that there are",
+        missing.join(", ")
+    )
 }
 
 fn check_room(subject: &str, known: &[Known], wanted: &[Credential]) -> Result<(), Refusal> {

@@ -252,6 +252,13 @@ fn same_name(identity: &str, Found { object, place, .. }: &Found) -> Problem {
 }
 
 impl IdentityPlan {
+    /// For a cluster whose issuer is known once something else has been made.
+    pub fn set_issuer(&mut self, issuer: &Issuer) {
+        for credential in self.identities.iter_mut().flat_map(|identity| &mut identity.federated_credentials) {
+            credential.issuer = issuer.url().clone();
+        }
+    }
+
     /// What is made, in order, as it is told.
     pub fn steps(&self) -> impl Iterator<Item = String> {
         let groups = self.groups.iter().map(ToString::to_string);

@@ -3,6 +3,10 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "these are parts of tests")]
 #![allow(unreachable_pub, reason = "the world is a module of the tests")]
 
+mod apply;
+mod command;
 mod making;
 mod refusals;
+#[path = "../support/mod.rs"]
+mod support;
 mod world;

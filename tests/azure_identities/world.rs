@@ -72,7 +72,7 @@ pub fn requests() -> Vec<Request> {
     ]
 }
 
-fn yaml(requests: &[Request]) -> String {
+pub fn yaml(requests: &[Request]) -> String {
     let documents = requests.iter().map(|request| {
         let (namespace, name) = request.secret.split_once('/').unwrap();
         let bindings: Vec<_> = request.roles.iter().map(|role| json!({"role": role})).collect();

@@ -1,6 +1,8 @@
 //! `hcp-identity azure`: what `ccoctl azure` does, one file a subcommand.
 
+mod apply;
 mod create_key_pair;
+mod create_managed_identities;
 mod create_oidc_issuer;
 mod flags;
 mod journal;
@@ -19,16 +21,20 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
+    Apply(apply::Args),
     CreateKeyPair(create_key_pair::Args),
     #[command(visible_alias = "create-identity-provider")]
     CreateOidcIssuer(Box<create_oidc_issuer::Args>),
+    CreateManagedIdentities(Box<create_managed_identities::Args>),
     Plan(plan::Args),
 }
 
 pub(super) fn run(args: &Args) -> CommandResult {
     match &args.what {
+        What::Apply(args) => apply::run(args),
         What::CreateKeyPair(args) => create_key_pair::run(args),
         What::CreateOidcIssuer(args) => create_oidc_issuer::run(args),
+        What::CreateManagedIdentities(args) => create_managed_identities::run(args),
         What::Plan(args) => plan::run(args),
     }
 }
