@@ -180,7 +180,13 @@ impl Arm {
     ) -> Result<Value, Refusal> {
         let url = self.url(subject, id, version, &[])?;
         // A run before this one, or a call whose answer was lost, may have begun it.
-        let call = async || self.send(subject, method, url.clone(), Some(body)).await;
+        let call = async || {
+            let sent = self.send(subject, method, url.clone(), Some(body)).await;
+            if sent.as_ref().is_err_and(|refusal| refusal.is(BUSY)) {
+                self.get(subject, id, version).await?;
+            }
+            sent
+        };
         let answer = self.patiently(BUSY, call).await?;
         if self.finish(subject, &answer).await? || answer.body().is_empty() {
             let made = self.get(subject, id, version).await?;

@@ -3,6 +3,7 @@
 //! Every step asks first what is there, so that a run that was killed is completed by the next one.
 
 mod client;
+mod delete;
 mod ensure;
 mod federated;
 mod guid;
@@ -13,6 +14,7 @@ mod role;
 mod verify;
 
 pub use client::{Arm, blob_suffix};
+pub use delete::{Belongings, Doomed};
 pub use ensure::Change;
 pub use identity::{OldRoles, See};
 pub use publish::{Publication, Published};

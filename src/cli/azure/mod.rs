@@ -4,6 +4,7 @@ mod apply;
 mod create_key_pair;
 mod create_managed_identities;
 mod create_oidc_issuer;
+mod delete;
 mod flags;
 mod journal;
 mod plan;
@@ -21,12 +22,13 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
-    Apply(apply::Args),
     CreateKeyPair(create_key_pair::Args),
     #[command(visible_alias = "create-identity-provider")]
     CreateOidcIssuer(Box<create_oidc_issuer::Args>),
     CreateManagedIdentities(Box<create_managed_identities::Args>),
+    Delete(delete::Args),
     Plan(plan::Args),
+    Apply(apply::Args),
 }
 
 pub(super) fn run(args: &Args) -> CommandResult {
@@ -35,6 +37,7 @@ pub(super) fn run(args: &Args) -> CommandResult {
         What::CreateKeyPair(args) => create_key_pair::run(args),
         What::CreateOidcIssuer(args) => create_oidc_issuer::run(args),
         What::CreateManagedIdentities(args) => create_managed_identities::run(args),
+        What::Delete(args) => delete::run(args),
         What::Plan(args) => plan::run(args),
     }
 }

@@ -1,0 +1,192 @@
+//! Finds what bears a mark, and deletes it.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::{
+    Arm, Change, Refusal,
+    ensure::{GROUPS, STORAGE, tags_of},
+};
+use crate::provision::{Mark, Names};
+
+/// Something that is to go.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Doomed {
+    pub what: String,
+    id: String,
+    version: &'static str,
+}
+
+/// What a subscription has of a cluster.
+#[derive(Debug, Default, Eq, PartialEq)]
+pub struct Belongings {
+    /// In the order in which they have to go.
+    pub doomed: Vec<Doomed>,
+    /// What stays, and why.
+    pub kept: Vec<String>,
+}
+
+const AUTHORIZATION: &str = "2022-04-01";
+const IDENTITIES: &str = "2024-11-30";
+const ASSIGNMENTS: &str = "/providers/Microsoft.Authorization/roleAssignments";
+const DEFINITIONS: &str = "/providers/Microsoft.Authorization/roleDefinitions";
+
+impl Arm {
+    /// What bears the mark, and nothing else: custom roles and identities with all their role assignments, then the storage account, or
+    /// the resource group with everything in it. Only looks.
+    ///
+    /// # Errors
+    /// What Azure refuses.
+    pub async fn belongings(&self, names: &Names, mark: &Mark, whole_group: bool) -> Result<Belongings, Refusal> {
+        let mut found = Belongings::default();
+        let roles = self.own_roles(mark, &mut found).await?;
+        let group_subject = format!("cannot look at the resource group {}", names.oidc_group);
+        let group_id = self.in_group(&names.oidc_group, "");
+        let group = self.get(&group_subject, &group_id, GROUPS).await?;
+        let identities = if group.is_some() { self.own_identities(names, mark, &mut found).await? } else { Vec::new() };
+        let subject = "cannot list the role assignments of the subscription";
+        let assignments = self.list(subject, &self.in_subscription(ASSIGNMENTS), AUTHORIZATION, &[]).await?;
+        for assignment in &assignments {
+            let of = |field: &str| assignment.pointer(field).and_then(Value::as_str).unwrap_or_default().to_lowercase();
+            let role = last(&of("/properties/roleDefinitionId")).to_owned();
+            let principal = of("/properties/principalId");
+            let ours = roles.iter().any(|known| *last(&known.id.to_lowercase()) == role)
+                || identities.iter().any(|(known, _)| *known == principal);
+            if ours {
+                let id = id_of(assignment);
+                let what = format!("role assignment {}", last(&id));
+                found.doomed.push(Doomed { what, id, version: AUTHORIZATION });
+            }
+        }
+        found.doomed.extend(roles);
+        found.doomed.extend(identities.into_iter().map(|(_, identity)| identity));
+        if let Some(group) = group {
+            self.storage(names, mark, &group, whole_group, &mut found).await?;
+        }
+        Ok(found)
+    }
+
+    /// # Errors
+    /// What Azure refuses.
+    pub async fn destroy(&self, doomed: &Doomed) -> Result<Change, Refusal> {
+        let subject = format!("cannot delete the {}", doomed.what);
+        let gone = async || self.delete(&subject, &doomed.id, doomed.version).await;
+        // An assignment that has gone is not gone everywhere at once.
+        self.patiently(&["RoleDefinitionHasAssignments"], gone).await?;
+        Ok(Change::Deleted)
+    }
+
+    async fn own_roles(&self, mark: &Mark, found: &mut Belongings) -> Result<Vec<Doomed>, Refusal> {
+        let subject = "cannot list the roles of the subscription";
+        let id = self.in_subscription(DEFINITIONS);
+        let custom = [("$filter", "type eq 'CustomRole'")];
+        let scope = self.in_subscription("");
+        let mut own = Vec::new();
+        for role in self.list(subject, &id, AUTHORIZATION, &custom).await? {
+            let properties = role.get("properties").unwrap_or(&Value::Null);
+            if properties.get("description").and_then(Value::as_str) != Some(&mark.of_role()) {
+                continue;
+            }
+            let what =
+                format!("custom role {}", properties.get("roleName").and_then(Value::as_str).unwrap_or_default());
+            let scopes = properties.get("assignableScopes").and_then(Value::as_array);
+            let elsewhere = |one: &Value| !one.as_str().is_some_and(|one| is_within(one, &scope));
+            if scopes.into_iter().flatten().any(elsewhere) {
+                found.kept.push(format!("{what}: other subscriptions can assign it, too"));
+            } else {
+                own.push(Doomed { what, id: id_of(&role), version: AUTHORIZATION });
+            }
+        }
+        Ok(own)
+    }
+
+    /// With the principals of each.
+    async fn own_identities(
+        &self,
+        names: &Names,
+        mark: &Mark,
+        found: &mut Belongings,
+    ) -> Result<Vec<(String, Doomed)>, Refusal> {
+        let subject = format!("cannot list the identities of {}", names.oidc_group);
+        let id = self.in_group(&names.oidc_group, "/providers/Microsoft.ManagedIdentity/userAssignedIdentities");
+        let mut own = Vec::new();
+        for identity in self.list(&subject, &id, IDENTITIES, &[]).await? {
+            let id = id_of(&identity);
+            let what = format!("identity {}", last(&id));
+            if !mark.is_on(&tags_of(&identity)) {
+                found.kept.push(format!("{what}: it has not the tag of {}", names.name));
+                continue;
+            }
+            let principal = identity.pointer("/properties/principalId").and_then(Value::as_str).unwrap_or_default();
+            own.push((principal.to_lowercase(), Doomed { what, id, version: IDENTITIES }));
+        }
+        Ok(own)
+    }
+
+    async fn storage(
+        &self,
+        names: &Names,
+        mark: &Mark,
+        group: &Value,
+        whole_group: bool,
+        found: &mut Belongings,
+    ) -> Result<(), Refusal> {
+        let Names { oidc_group, storage_account, name, .. } = names;
+        let subject = format!("cannot look at the storage account {storage_account}");
+        let id = self.storage_account(oidc_group, storage_account);
+        let account = self.get(&subject, &id, STORAGE).await?;
+        let own = account.as_ref().is_some_and(|account| mark.is_on(&tags_of(account)));
+        if account.is_some() && !own {
+            found.kept.push(format!("storage account {storage_account}: it has not the tag of {name}"));
+        }
+        if own {
+            let what = format!("storage account {storage_account}");
+            found.doomed.push(Doomed { what, id: id.clone(), version: STORAGE });
+        }
+        if !whole_group {
+            return Ok(());
+        }
+        let what = format!("resource group {oidc_group}");
+        if !mark.is_on(&tags_of(group)) {
+            found.kept.push(format!("{what}: it has not the tag of {name}"));
+            return Ok(());
+        }
+        let going: BTreeSet<_> = found.doomed.iter().map(|doomed| doomed.id.to_lowercase()).collect();
+        let subject = format!("cannot list what is in {oidc_group}");
+        let there = self.list(&subject, &self.in_group(oidc_group, "/resources"), GROUPS, &[]).await?;
+        let others: Vec<_> = there.iter().map(id_of).filter(|id| !going.contains(&id.to_lowercase())).collect();
+        if others.is_empty() {
+            found.doomed.push(Doomed { what, id: self.in_group(oidc_group, ""), version: GROUPS });
+        } else {
+            let others: Vec<_> = others.iter().map(|id| last(id)).collect();
+            found.kept.push(format!("{what}: in it are also {}", others.join(", ")));
+        }
+        Ok(())
+    }
+}
+
+fn id_of(resource: &Value) -> String {
+    resource.get("id").and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn last(id: &str) -> &str {
+    id.rsplit('/').next().unwrap_or(id)
+}
+
+fn is_within(scope: &str, around: &str) -> bool {
+    let (scope, around) = (scope.to_lowercase(), around.to_lowercase());
+    scope.strip_prefix(&around).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_is_within_its_subscription_in_any_case() {
+        assert!(is_within("/Subscriptions/A/resourceGroups/rg", "/subscriptions/a"));
+        assert!(!is_within("/subscriptions/ab", "/subscriptions/a"));
+        assert!(!is_within("/", "/subscriptions/a"));
+    }
+}

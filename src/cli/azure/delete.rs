@@ -1,0 +1,89 @@
+//! `hcp-identity azure delete`.
+
+use anyhow::{Result, anyhow};
+
+use super::{
+    flags::{Where, block_on},
+    journal::Journal,
+};
+use crate::{
+    arm::Arm,
+    cli::{CommandResult, Outcome, answer::OutputFormat, report},
+    provision::Names,
+};
+
+/// Delete what the other commands have made for a cluster.
+///
+/// Custom roles, identities and role assignments, then the storage account: only what bears the mark of NAME, which is given to what is made and
+/// to nothing that was there before. The resource group of the installation stays, as the installer has filled it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hcp-identity azure delete --name prod --region westeurope --subscription-id ID --dry-run
+  hcp-identity azure delete --name prod --region westeurope --subscription-id ID --delete-oidc-resource-group")]
+pub(super) struct Args {
+    /// What all names begin with that were not given, and the mark of what is deleted.
+    #[arg(long, value_name = "NAME")]
+    name: String,
+
+    /// The region; ccoctl wants it, and nothing depends on it.
+    #[arg(long, value_name = "REGION", default_value = "any", hide_default_value = true)]
+    region: String,
+
+    /// The resource group of issuer and identities; NAME-oidc without it.
+    #[arg(long, value_name = "NAME")]
+    oidc_resource_group_name: Option<String>,
+
+    /// The storage account of the issuer; NAME without it.
+    #[arg(long, value_name = "NAME")]
+    storage_account_name: Option<String>,
+
+    /// Delete the resource group as well, if nothing else is in it.
+    #[arg(long)]
+    delete_oidc_resource_group: bool,
+
+    #[command(flatten)]
+    place: Where,
+
+    /// Show what would be deleted, and delete nothing.
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Output format.
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Text)]
+    output: OutputFormat,
+}
+
+pub(super) fn run(args: &Args) -> CommandResult {
+    let names = names(args)?;
+    let arm = args.place.reach()?;
+    let mut journal = Journal::new(args.output);
+    let done = block_on(delete(&arm, &names, args, &mut journal))?;
+    journal.finish(done)?;
+    Ok(Outcome::Done)
+}
+
+/// What is deleted has no need of a container's name, or of an account's that Azure could not have.
+fn names(args: &Args) -> Result<Names> {
+    let group = args.oidc_resource_group_name.as_deref();
+    let names = Names::new(&args.name, &args.region, group, args.storage_account_name.as_deref(), Some("any"));
+    names.map_err(|bad| anyhow!("{}", bad.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
+}
+
+async fn delete(arm: &Arm, names: &Names, args: &Args, journal: &mut Journal) -> Result<()> {
+    let found = arm.belongings(names, &names.mark(), args.delete_oidc_resource_group).await?;
+    for kept in &found.kept {
+        report::note(&format!("kept: {kept}"));
+    }
+    for doomed in &found.doomed {
+        if args.dry_run {
+            journal.step("planned", format!("delete {}", doomed.what))?;
+        } else {
+            journal.step(arm.destroy(doomed).await?, doomed.what.clone())?;
+        }
+    }
+    if found.doomed.is_empty() {
+        report::note(&format!("there is nothing with the mark of {}", names.name));
+    }
+    Ok(())
+}
