@@ -33,8 +33,20 @@ spec:
 
 async fn create_all(azure: &Subscription, more: &[&str]) -> support::subscription::Ran {
     let flags = [
-        "azure", "create-all", "--name", "chain", "--region", "westeurope", "--subscription-id", SUBSCRIPTION, "--tenant-id", TENANT,
-        "--credentials-requests-dir", "requests", "--output-dir", "out",
+        "azure",
+        "create-all",
+        "--name",
+        "chain",
+        "--region",
+        "westeurope",
+        "--subscription-id",
+        SUBSCRIPTION,
+        "--tenant-id",
+        TENANT,
+        "--credentials-requests-dir",
+        "requests",
+        "--output-dir",
+        "out",
     ];
     azure.run(&[&flags, more].concat()).await
 }
@@ -104,7 +116,9 @@ async fn a_token_of_the_cluster_is_let_in_by_what_create_all_has_made() {
     for namespace in [NAMESPACE, "openshift-cloud-credential-operator"] {
         kube(&["create", "namespace", namespace], "").await;
     }
-    for file in ["azure-ad-pod-identity-webhook-config", "openshift-image-registry-installer-cloud-credentials-credentials"] {
+    for file in
+        ["azure-ad-pod-identity-webhook-config", "openshift-image-registry-installer-cloud-credentials-credentials"]
+    {
         kube(&["apply", "-f", "-"], &azure.read(&format!("out/manifests/{file}.yaml"))).await;
     }
     let secret = "jsonpath={.data.azure_client_id}";
@@ -119,9 +133,12 @@ async fn a_token_of_the_cluster_is_let_in_by_what_create_all_has_made() {
         kube(&["create", "serviceaccount", service_account, "-n", NAMESPACE], "").await;
         let granted = exchange(&http, &client_id, &token(service_account, "openshift").await).await.unwrap();
         let group = |name: &str| {
-            format!("https://management.azure.com/subscriptions/{SUBSCRIPTION}/resourceGroups/{name}?api-version=2021-04-01")
+            format!(
+                "https://management.azure.com/subscriptions/{SUBSCRIPTION}/resourceGroups/{name}?api-version=2021-04-01"
+            )
         };
-        let status = async |name: &str| http.get(group(name)).bearer_auth(&granted).send().await.unwrap().status().as_u16();
+        let status =
+            async |name: &str| http.get(group(name)).bearer_auth(&granted).send().await.unwrap().status().as_u16();
         assert_eq!(status("chain").await, 200, "what the request asks for");
         assert_eq!(status("chain-oidc").await, 403, "and no more");
     }
@@ -133,7 +150,8 @@ async fn a_token_of_the_cluster_is_let_in_by_what_create_all_has_made() {
     let now = azure.standin.azure().clock.now().as_second();
     let signed = |issuer: &str| {
         let subject = format!("system:serviceaccount:{NAMESPACE}:registry");
-        let claims = json!({"iss": issuer, "sub": subject, "aud": ["openshift"], "iat": now, "nbf": now, "exp": now + 600});
+        let claims =
+            json!({"iss": issuer, "sub": subject, "aud": ["openshift"], "iat": now, "nbf": now, "exp": now + 600});
         signer.sign(&claims).unwrap()
     };
     assert!(exchange(&http, &client_id, &signed(ISSUER)).await.is_ok(), "the key is the cluster's");
@@ -157,7 +175,8 @@ async fn a_token_of_the_cluster_is_let_in_by_what_create_all_has_made() {
     let again = create_all(&azure, &[]).await;
     assert!(again.out.lines().all(|line| line.starts_with("kept: ") || line.starts_with("issuer: ")), "{}", again.out);
     azure.standin.azure().journal.clear();
-    let delete = ["azure", "delete", "--name", "chain", "--subscription-id", SUBSCRIPTION, "--delete-oidc-resource-group"];
+    let delete =
+        ["azure", "delete", "--name", "chain", "--subscription-id", SUBSCRIPTION, "--delete-oidc-resource-group"];
     let shown = azure.run(&[&delete[..], &["--dry-run"]].concat()).await;
     assert_eq!(shown.code, 0, "{shown:?}");
     assert!(azure.changes().is_empty(), "{:?}", azure.changes());

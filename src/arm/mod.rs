@@ -5,12 +5,17 @@
 mod client;
 mod delete;
 mod ensure;
+mod federated;
+mod guid;
+mod identity;
 mod publish;
 mod refusal;
+mod role;
 mod verify;
 
 pub use client::{Arm, blob_suffix};
 pub use delete::{Belongings, Doomed};
 pub use ensure::Change;
+pub use identity::{OldRoles, See};
 pub use publish::{Publication, Published};
 pub use refusal::Refusal;

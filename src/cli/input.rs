@@ -29,6 +29,11 @@ enum Source {
 }
 
 impl Sources {
+    /// Those of one folder.
+    pub(super) fn of(folder: &Path) -> Self {
+        Self { filename: vec![folder.to_owned()] }
+    }
+
     /// Whether any is named: standard input is only read unasked where there is nothing else to read.
     pub(super) fn are_named(&self) -> bool {
         !self.filename.is_empty()

@@ -67,6 +67,8 @@ pub enum Reason {
     CredentialsRequestLeftOut,
     // Requests of components of a cluster.
     SharedSecretRef,
+    SharedIdentityName,
+    ServiceAccountsNotNamed,
     // Manifests of Cluster API.
     NotEditable,
     NothingToWire,

@@ -7,7 +7,11 @@ use std::{
 
 use serde_json::json;
 
-use super::{File, file::manifest};
+use super::{
+    File, Powers,
+    file::manifest,
+    provider_spec::{nobody, service_accounts},
+};
 use crate::{
     finding::{FieldPath, Finding, FindingsOfDocument, ObjectRef, Place, Problem, Reason},
     input::{self, Located, Visitor, place},
@@ -23,6 +27,9 @@ pub struct CredentialsRequest {
     pub secret_name: ObjectName,
     /// Where its pods have the token of their service account.
     pub token_file: String,
+    /// Those that sign in as its identity.
+    pub service_accounts: Vec<String>,
+    pub powers: Powers,
 }
 
 /// Whether what is in preview is asked for as well.
@@ -49,9 +56,9 @@ pub struct CredentialsRequests<'f> {
 
 /// One of them, and where it stands.
 pub struct Found {
-    request: CredentialsRequest,
-    object: ObjectRef,
-    place: Place,
+    pub(super) request: CredentialsRequest,
+    pub(super) object: ObjectRef,
+    pub(super) place: Place,
 }
 
 /// A CredentialsRequest has a few kilobytes.
@@ -72,6 +79,10 @@ impl<'f> CredentialsRequests<'f> {
     /// What reading fails with.
     pub fn read(&mut self, source: &Arc<str>, reader: impl BufRead) -> io::Result<()> {
         input::read(source, reader, LIMITS, self).map(drop)
+    }
+
+    pub(super) fn into_parts(self) -> (Vec<Found>, &'f mut dyn FnMut(Finding)) {
+        (self.found, self.findings)
     }
 
     /// In the order in which they were read. Whole only where no finding is an error.
@@ -97,6 +108,9 @@ impl Visitor for CredentialsRequests<'_> {
         }
         match request(&object) {
             Ok(request) => {
+                if request.service_accounts.is_empty() {
+                    findings.push(object.finding(nobody()));
+                }
                 let at = object.node().locate(&FieldPath::of("spec.secretRef"));
                 let place = place(&object.source, object.document, at);
                 gathered.push(Found { request, object: object.reference(), place });
@@ -169,12 +183,16 @@ fn request(object: &Located) -> Result<CredentialsRequest, Vec<Problem>> {
         problems.push(problem);
         None
     });
+    let service_accounts = service_accounts(object, &mut problems);
+    let powers = Powers::read(object, &mut problems);
     match (namespace, name) {
         (Some(secret_namespace), Some(secret_name)) if problems.is_empty() => Ok(CredentialsRequest {
             name: object.reference().name,
             secret_namespace,
             secret_name,
             token_file: token_file.filter(|file| !file.is_empty()).unwrap_or(TOKEN_FILE).to_owned(),
+            service_accounts,
+            powers,
         }),
         _ => Err(problems),
     }

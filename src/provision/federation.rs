@@ -86,6 +86,11 @@ pub struct Gathered {
     federated: usize,
 }
 
+impl Credential {
+    /// What tokens of the cluster are for, and nobody else's.
+    pub const AUDIENCES: [&'static str; 1] = [AUDIENCE];
+}
+
 impl FederatedIdentity {
     /// What Azure lets an identity have.
     pub const MOST_CREDENTIALS: usize = 20;
@@ -228,7 +233,7 @@ fn federate(have: &mut Vec<Credential>, credentials: impl Iterator<Item = Federa
         if let Some(other) = have.iter().find(|other| other.name.eq_ignore_ascii_case(&name)) {
             return Err(conflict(other));
         }
-        have.push(Credential { name, issuer, subject, audiences: [AUDIENCE] });
+        have.push(Credential { name, issuer, subject, audiences: Credential::AUDIENCES });
     }
     if have.len() > FederatedIdentity::MOST_CREDENTIALS { Err(too_many()) } else { Ok(()) }
 }

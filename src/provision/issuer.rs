@@ -50,6 +50,12 @@ impl Issuer {
     /// What it publishes, below its URL: first what the other one leads to.
     pub const DOCUMENTS: [&'static str; 2] = ["openid/v1/jwks", ".well-known/openid-configuration"];
 
+    /// As tokens name it.
+    #[must_use]
+    pub fn url(&self) -> &IssuerUrl {
+        &self.0
+    }
+
     pub(crate) fn below(&self, path: &str) -> String {
         format!("{}/{path}", self.0.strip_suffix('/').unwrap_or(&self.0))
     }

@@ -6,17 +6,22 @@
 mod credentials_request;
 mod federation;
 mod file;
+mod identities;
 mod issuer;
 mod key_pair;
 mod key_set;
+mod provider_spec;
 mod resource;
 mod signing_key;
 
 pub use credentials_request::{CredentialsRequest, CredentialsRequests, Identity, TechPreview};
 pub use federation::{Credential, FederatedIdentity, Federation, Summary, Use};
 pub use file::{File, Readers};
+pub(crate) use identities::credential_of;
+pub use identities::{Cluster, CustomRole, Given, Grant, IdentityPlan, ManagedIdentity};
 pub use issuer::{Issuer, IssuerError, discovery, issuer_files};
 pub use key_pair::{Found, INSTALLER_COPY, KeyPair, PRIVATE, PUBLIC, Problem, RETIRED, Reason, Verified, verify};
 pub use key_set::{KeySet, KeySetError};
+pub use provider_spec::Powers;
 pub use resource::{BadName, Hosting, Mark, Names, RESOURCE_GROUP, Resource, Tags, is_resource_group};
 pub use signing_key::{SigningKey, UnusableKey};

@@ -173,21 +173,21 @@ impl BadName {
     }
 }
 
-const PREFIX: &str = "1 to 60 letters, digits, hyphens and underscores, starting with a letter or digit";
-const REGION: &str = "a region as Azure names it, such as westeurope";
+pub(super) const PREFIX: &str = "1 to 60 letters, digits, hyphens and underscores, starting with a letter or digit";
+pub(super) const REGION: &str = "a region as Azure names it, such as westeurope";
 const ACCOUNT: &str = "3 to 24 lower-case letters and digits";
 const CONTAINER: &str =
     "3 to 63 lower-case letters, digits and single hyphens, starting and ending with a letter or digit";
 pub const RESOURCE_GROUP: &str =
     "1 to 90 letters, digits, hyphens, underscores, dots and parentheses, not ending with a dot";
 
-fn is_prefix(name: &str) -> bool {
+pub(super) fn is_prefix(name: &str) -> bool {
     (1..=60).contains(&name.len())
         && name.starts_with(|first: char| first.is_ascii_alphanumeric())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
-fn is_region(name: &str) -> bool {
+pub(super) fn is_region(name: &str) -> bool {
     (1..=60).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b' ')
 }
 

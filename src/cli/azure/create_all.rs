@@ -46,12 +46,8 @@ const UNKNOWN: &str = "https://issuer.invalid";
 pub(super) fn run(args: &Args) -> CommandResult {
     let issuer = args.issuer.plan()?;
     let names = &issuer.names;
-    let given = Given {
-        name: &names.name,
-        region: &names.region,
-        oidc_group: Some(&names.oidc_group),
-        ..Given::default()
-    };
+    let given =
+        Given { name: &names.name, region: &names.region, oidc_group: Some(&names.oidc_group), ..Given::default() };
     let known = issuer.issuer(&args.place.cloud)?;
     let placeholder = known.map_or_else(|| Issuer::new(UNKNOWN), Ok)?;
     // Nothing is made where a request is refused.
@@ -65,7 +61,7 @@ pub(super) fn run(args: &Args) -> CommandResult {
         create_oidc_issuer::show(&issuer, &key, &args.place, &folder, &mut journal)
             .and_then(|()| create_managed_identities::show(&identities, &args.place, &folder, &mut journal))
     } else {
-        let all = async |arm: &Arm, journal: &mut Journal| {
+        let mut all = async |arm: &Arm, journal: &mut Journal| {
             let issuer = create_oidc_issuer::publish(&issuer, &key, arm, &args.place, &folder, journal).await?;
             identities.identities.set_issuer(&issuer);
             create_managed_identities::make(&identities, arm, &args.place, &folder, journal).await

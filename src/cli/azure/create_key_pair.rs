@@ -94,7 +94,9 @@ pub(super) fn create(folder: &Folder, rotate: bool) -> Result<Answer> {
         }
         // A rotation that was not carried through is, and no other one begun.
         Ok(Some(Verified { pair, outdated })) => (pair, outdated),
-        Ok(None) if rotate => bail!("{} has no key pair to rotate; leave --rotate out to make one", folder.path("").display()),
+        Ok(None) if rotate => {
+            bail!("{} has no key pair to rotate; leave --rotate out to make one", folder.path("").display())
+        }
         Ok(None) => (generate()?, Vec::new()),
         Err(problems) => return Ok(Answer { problems, ..Answer::default() }),
     };

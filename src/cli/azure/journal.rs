@@ -8,9 +8,12 @@ use std::{
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::cli::{
-    answer::{OutputFormat, print},
-    output, report,
+use crate::{
+    cli::{
+        answer::{OutputFormat, print},
+        output, report,
+    },
+    provision::IdentityPlan,
 };
 
 /// One thing that was done.
@@ -24,6 +27,9 @@ pub(super) struct Line {
 pub(super) struct Journal {
     #[serde(skip)]
     form: OutputFormat,
+    /// What would be done, in a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) plan: Option<IdentityPlan>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) issuer: Option<String>,
     #[serde(rename = "keyIDs", skip_serializing_if = "Vec::is_empty")]
@@ -38,7 +44,7 @@ pub(super) struct Journal {
 
 impl Journal {
     pub(super) fn new(form: OutputFormat) -> Self {
-        Self { form, issuer: None, key_ids: Vec::new(), steps: Vec::new(), files: Vec::new(), error: None }
+        Self { form, plan: None, issuer: None, key_ids: Vec::new(), steps: Vec::new(), files: Vec::new(), error: None }
     }
 
     /// A change to Azure.

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use anyhow::Result;
 use serde::Serialize;
 
 use crate::{
@@ -10,9 +11,9 @@ use crate::{
         answer::{OutputFormat, print},
         input::Sources,
         outcome,
-        report::{self, Form, Report, To},
+        report::{self, Count, Form, Report, To},
     },
-    provision::{FederatedIdentity, Federation},
+    provision::{FederatedIdentity, Federation, Summary},
 };
 
 /// List the federated credentials that HostedClusters with workload identities need.
@@ -41,21 +42,11 @@ struct Answer {
 }
 
 pub(super) fn run(args: &Args) -> CommandResult {
-    let form = match args.output {
-        OutputFormat::Text => Form::Text,
-        OutputFormat::Json => Form::Json,
-    };
-    let mut report = Report::new(form, To::Stderr);
-    let mut add = |finding| report.add(&finding);
-    let mut federation = Federation::new(&mut add);
-    let read = args.sources.each(|source, reader| federation.read(source, reader));
-    let (identities, summary) = federation.finish();
-    let count = report.finish()?;
-    read?;
+    let (identities, summary, count) = read(&args.sources, args.output)?;
     let credentials: usize = identities.iter().map(|identity| identity.federated_credentials.len()).sum();
     let planned = identities.len();
     print(&Answer { identities }, args.output, text)?;
-    if form == Form::Text {
+    if args.output == OutputFormat::Text {
         report::note(&format!(
             "{}: {}, {} with workload identities: {}, {}",
             report::counted(summary.documents, "document", "documents"),
@@ -66,6 +57,22 @@ pub(super) fn run(args: &Args) -> CommandResult {
         ));
     }
     Ok(outcome(count))
+}
+
+/// What is needed, and what is found on the way, which is told.
+pub(super) fn read(sources: &Sources, output: OutputFormat) -> Result<(Vec<FederatedIdentity>, Summary, Count)> {
+    let form = match output {
+        OutputFormat::Text => Form::Text,
+        OutputFormat::Json => Form::Json,
+    };
+    let mut report = Report::new(form, To::Stderr);
+    let mut add = |finding| report.add(&finding);
+    let mut federation = Federation::new(&mut add);
+    let read = sources.each(|source, reader| federation.read(source, reader));
+    let (identities, summary) = federation.finish();
+    let count = report.finish()?;
+    read?;
+    Ok((identities, summary, count))
 }
 
 fn text(out: &mut dyn Write, answer: &Answer) -> io::Result<()> {

@@ -1,0 +1,207 @@
+//! Federated credentials of an identity: at most 20, written one after another.
+
+use serde_json::{Value, json};
+
+use super::{
+    Arm, Change, Refusal,
+    identity::{IDENTITIES, See},
+};
+use crate::provision::{Credential, FederatedIdentity, credential_of};
+
+/// What becomes of a credential that has the name of a wanted one, and is another one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Differing {
+    Update,
+    Refuse,
+}
+
+/// A credential that is there.
+struct Known {
+    name: String,
+    issuer: String,
+    subject: String,
+    audiences: Vec<String>,
+}
+
+/// What is to be done for a wanted credential.
+enum Step<'k> {
+    Keep,
+    Create,
+    /// Under the name that it has.
+    Update(&'k str),
+}
+
+impl Known {
+    fn read(known: &Value) -> Self {
+        let text = |key: &str| known.pointer(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let audiences = known.pointer("/properties/audiences").and_then(Value::as_array).into_iter().flatten();
+        Self {
+            name: text("/name"),
+            issuer: text("/properties/issuer"),
+            subject: text("/properties/subject"),
+            audiences: audiences.filter_map(Value::as_str).map(str::to_owned).collect(),
+        }
+    }
+
+    /// Entra compares all three byte by byte.
+    fn lets_in(&self, wanted: &Credential) -> bool {
+        self.has_pair(wanted) && self.audiences == wanted.audiences
+    }
+
+    fn has_pair(&self, wanted: &Credential) -> bool {
+        self.issuer == *wanted.issuer && self.subject == wanted.subject
+    }
+
+    fn is_called(&self, wanted: &Credential) -> bool {
+        self.name.eq_ignore_ascii_case(&wanted.name)
+    }
+}
+
+/// Azure goes by issuer and subject, which an identity has once: what has them under another name is as good.
+fn step<'k>(known: &'k [Known], wanted: &Credential) -> Step<'k> {
+    if known.iter().any(|one| one.lets_in(wanted)) {
+        return Step::Keep;
+    }
+    let same = known.iter().find(|one| one.has_pair(wanted)).or_else(|| known.iter().find(|one| one.is_called(wanted)));
+    same.map_or(Step::Create, |one| Step::Update(&one.name))
+}
+
+impl Arm {
+    /// Gives an identity federated credentials. Of those whose subjects begin like `ours`, what is not wanted any more goes.
+    pub(super) async fn federate(
+        &self,
+        id: &str,
+        identity: &str,
+        wanted: &[Credential],
+        differing: Differing,
+        ours: Option<&str>,
+        see: See<'_>,
+    ) -> Result<(), Refusal> {
+        let subject = format!("cannot make the federated credentials of {identity}");
+        let all = format!("{id}/federatedIdentityCredentials");
+        let look = async || self.list(&subject, &all, IDENTITIES, &[]).await;
+        let known = self.patiently(&SPREADING, look).await?;
+        let known: Vec<_> = known.iter().map(Known::read).collect();
+        let (stale, known): (Vec<_>, Vec<_>) = known.into_iter().partition(|one| is_stale(one, wanted, ours));
+        check_room(&subject, &known, wanted)?;
+        if differing == Differing::Refuse {
+            check_names(&subject, &known, wanted)?;
+        }
+        // First what goes: it may be what there is no room for otherwise.
+        for one in &stale {
+            let told = credential_of(&one.name, identity);
+            let subject = format!("cannot delete the {told}");
+            let delete = async || self.delete(&subject, &format!("{all}/{}", one.name), IDENTITIES).await;
+            self.patiently(&SPREADING, delete).await?;
+            see(Change::Deleted, told);
+        }
+        for credential in wanted {
+            let (change, name) = match step(&known, credential) {
+                Step::Keep => (Change::Kept, &*credential.name),
+                Step::Create => (Change::Created, &*credential.name),
+                Step::Update(name) => (Change::Updated, name),
+            };
+            let told = credential_of(name, identity);
+            if change != Change::Kept {
+                self.write(&format!("cannot make the {told}"), &format!("{all}/{name}"), credential).await?;
+            }
+            see(change, told);
+        }
+        Ok(())
+    }
+
+    /// Gives identities of the subscription the federated credentials that HostedClusters need.
+    ///
+    /// # Guarantees
+    /// Nothing is changed but added, and nothing at all where an identity is not there.
+    ///
+    /// # Errors
+    /// What Azure refuses, and what is there that is in the way.
+    pub async fn apply_credentials(&self, wanted: &[FederatedIdentity], see: See<'_>) -> Result<(), Refusal> {
+        const SUBJECT: &str = "cannot find the identities";
+        let all = self.in_subscription("/providers/Microsoft.ManagedIdentity/userAssignedIdentities");
+        let there = self.list(SUBJECT, &all, IDENTITIES, &[]).await?;
+        let (mut found, mut missing) = (Vec::with_capacity(wanted.len()), Vec::new());
+        for identity in wanted {
+            match there.iter().find(|one| is_client(one, &identity.client_id)).and_then(place) {
+                Some(place) => found.push(place),
+                None => missing.push(label(identity)),
+            }
+        }
+        if !missing.is_empty() {
+            return Err(Refusal::new(SUBJECT, &not_there(&missing, &self.subscription)));
+        }
+        for (identity, (id, name)) in wanted.iter().zip(found) {
+            self.federate(id, name, &identity.federated_credentials, Differing::Refuse, None, see).await?;
+        }
+        Ok(())
+    }
+
+    async fn write(&self, subject: &str, id: &str, credential: &Credential) -> Result<(), Refusal> {
+        let Credential { issuer, subject: of, audiences, .. } = credential;
+        let body = json!({"properties": {"issuer": issuer, "subject": of, "audiences": audiences}});
+        let put = async || self.put(subject, id, IDENTITIES, &body).await;
+        self.patiently(&SPREADING, put).await.map(drop)
+    }
+}
+
+/// What is said of an identity that was made a moment ago, or whose credentials somebody else is writing.
+const SPREADING: [&str; 3] = [
+    "ParentResourceNotFound",
+    "ResourceNotFound",
+    "ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity",
+];
+
+/// One that we have written: of a service account that is not wanted any more.
+fn is_stale(known: &Known, wanted: &[Credential], ours: Option<&str>) -> bool {
+    ours.is_some_and(|begins| known.subject.starts_with(begins))
+        && known.audiences == Credential::AUDIENCES
+        && !wanted.iter().any(|one| one.subject == known.subject || known.is_called(one))
+}
+
+fn is_client(known: &Value, client: &str) -> bool {
+    let known = known.pointer("/properties/clientId").and_then(Value::as_str);
+    known.is_some_and(|known| known.eq_ignore_ascii_case(client))
+}
+
+/// Id and name of an identity.
+fn place(known: &Value) -> Option<(&str, &str)> {
+    let text = |key| known.get(key).and_then(Value::as_str);
+    Some((text("id")?, text("name")?))
+}
+
+fn label(identity: &FederatedIdentity) -> String {
+    let name = identity.name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+    format!("{}{name}", identity.client_id)
+}
+
+fn not_there(missing: &[String], subscription: &str) -> String {
+    format!(
+        "the subscription {subscription} has none with the client id {}; name the subscription that they are in (--subscription-id), or correct \
+         the HostedCluster: az identity list --query '[].[name,clientId]' lists those that there are",
+        missing.join(", ")
+    )
+}
+
+fn check_room(subject: &str, known: &[Known], wanted: &[Credential]) -> Result<(), Refusal> {
+    let more = wanted.iter().filter(|one| matches!(step(known, one), Step::Create)).count();
+    let most = FederatedIdentity::MOST_CREDENTIALS;
+    if known.len() + more <= most {
+        return Ok(());
+    }
+    let text = format!(
+        "it has {} and needs {more} more, and Azure lets an identity have {most}; delete what nobody uses, and run this again",
+        known.len()
+    );
+    Err(Refusal::new(subject, &text))
+}
+
+fn check_names(subject: &str, known: &[Known], wanted: &[Credential]) -> Result<(), Refusal> {
+    let taken = |wanted: &Credential| matches!(step(known, wanted), Step::Update(_));
+    let Some(one) = wanted.iter().find(|one| taken(one)) else { return Ok(()) };
+    let text = format!(
+        "it has one of the name {} or of the same issuer and subject that lets in somebody else; delete that if nobody uses it",
+        one.name
+    );
+    Err(Refusal::new(subject, &text))
+}

@@ -1,0 +1,75 @@
+//! `hcp-identity azure apply`.
+
+use anyhow::Result;
+
+use super::{
+    flags::{Where, block_on},
+    journal::Journal,
+    plan,
+};
+use crate::{
+    arm::Arm,
+    cli::{CommandResult, Outcome, answer::OutputFormat, input::Sources},
+    provision::FederatedIdentity,
+};
+
+/// Create the federated credentials that HostedClusters with workload identities need.
+///
+/// They are those that `plan` lists, on the identities that the HostedClusters name, which must be there: `hypershift create iam azure` makes
+/// them. What is there already is kept, under whatever name; nothing is changed or deleted. Where a HostedCluster is refused, nothing is done for any.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hcp-identity azure apply -f hostedcluster.yaml --subscription-id ID --dry-run
+  kubectl get hostedclusters -A -o yaml | hcp-identity azure apply --subscription-id ID")]
+pub(super) struct Args {
+    #[command(flatten)]
+    sources: Sources,
+
+    #[command(flatten)]
+    place: Where,
+
+    /// Show what must exist, without asking Azure for anything.
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Output format.
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Text)]
+    output: OutputFormat,
+}
+
+pub(super) fn run(args: &Args) -> CommandResult {
+    let (identities, _, count) = plan::read(&args.sources, args.output)?;
+    if count.errors > 0 {
+        return Ok(Outcome::Findings);
+    }
+    let mut journal = Journal::new(args.output);
+    let done = if args.dry_run || identities.is_empty() {
+        show(&identities, &mut journal)
+    } else {
+        args.place.reach().and_then(|arm| block_on(apply(&identities, &arm, &mut journal))?)
+    };
+    journal.finish(done)?;
+    Ok(Outcome::Done)
+}
+
+fn show(identities: &[FederatedIdentity], journal: &mut Journal) -> Result<()> {
+    for identity in identities {
+        let name = identity.name.as_deref().unwrap_or(&identity.client_id);
+        for credential in &identity.federated_credentials {
+            journal.step("planned", format!("federated credential {} of {name}", credential.name))?;
+        }
+    }
+    Ok(())
+}
+
+async fn apply(identities: &[FederatedIdentity], arm: &Arm, journal: &mut Journal) -> Result<()> {
+    let mut told = Ok(());
+    let mut see = |change, what| {
+        if told.is_ok() {
+            told = journal.step(change, what);
+        }
+    };
+    arm.apply_credentials(identities, &mut see).await?;
+    told
+}

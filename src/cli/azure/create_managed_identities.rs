@@ -1,0 +1,204 @@
+//! `hcp-identity azure create-managed-identities`.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, anyhow, bail};
+
+use super::{
+    flags::{How, Where, block_on, tag, tags},
+    journal::Journal,
+};
+use crate::{
+    arm::{Arm, OldRoles},
+    cli::{
+        CommandResult, Outcome,
+        answer::OutputFormat,
+        input::Sources,
+        output::{self, Folder},
+        report::{Form, Report, To},
+    },
+    provision::{Cluster, CredentialsRequests, Given, Identity, IdentityPlan, Issuer, Mark, TechPreview},
+};
+
+/// Make the identities that the components of a cluster sign in with.
+///
+/// For each CredentialsRequest of a release: a managed identity, a custom role if it asks for permissions, its roles on the resource groups of
+/// the cluster, a federated credential for each of its service accounts, and the Secret that its component looks for. What is there is kept
+/// or made so, and a run that was ended is completed by the next one. Signs in as create-oidc-issuer does; the caller needs the roles "Managed
+/// Identity Contributor" and "User Access Administrator", or "Owner".
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  oc adm release extract --credentials-requests --cloud=azure --to=requests RELEASE
+  hcp-identity azure create-managed-identities --name prod --region westeurope --subscription-id ID \\
+    --credentials-requests-dir requests --issuer-url https://prod.blob.core.windows.net/prod --dry-run
+  hcp-identity azure create-managed-identities … --dnszone-resource-group-name dns -o json | jq -r '.steps[].what'")]
+pub(super) struct Args {
+    /// What all names begin with that are not given, and the mark of what may be deleted.
+    #[arg(long, value_name = "NAME")]
+    name: String,
+
+    /// The region of everything that is made, as Azure names it.
+    #[arg(long, value_name = "REGION")]
+    region: String,
+
+    /// The issuer of the cluster's tokens, exactly as they name it: a slash at its end counts.
+    #[arg(long, value_name = "URL")]
+    issuer_url: String,
+
+    /// The resource group of issuer and identities; NAME-oidc without it.
+    #[arg(long, value_name = "NAME")]
+    oidc_resource_group_name: Option<String>,
+
+    /// Tags of everything that can have them.
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',', value_parser = tag)]
+    user_tags: Vec<(String, String)>,
+
+    #[command(flatten)]
+    identities: IdentityFlags,
+
+    #[command(flatten)]
+    place: Where,
+
+    #[command(flatten)]
+    how: How,
+}
+
+/// What create-all has as well.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct IdentityFlags {
+    /// Folder of the release's CredentialsRequests (.yaml, .yml and .json files, not deeper).
+    #[arg(long, value_name = "DIR")]
+    credentials_requests_dir: PathBuf,
+
+    /// The resource group of the cluster, which the installer wants empty; NAME without it.
+    #[arg(long, value_name = "NAME")]
+    installation_resource_group_name: Option<String>,
+
+    /// The resource group of the cluster's DNS zone, if it is another one.
+    #[arg(long, value_name = "NAME")]
+    dnszone_resource_group_name: Option<String>,
+
+    /// The resource group of the cluster's network, if it is another one.
+    #[arg(long, value_name = "NAME")]
+    network_resource_group_name: Option<String>,
+
+    /// Take CredentialsRequests of the feature set TechPreviewNoUpgrade, too.
+    #[arg(long)]
+    enable_tech_preview: bool,
+
+    /// Leave roles assigned that an earlier run has given and that are not asked for any more. Those of others are left in any case.
+    #[arg(long)]
+    preserve_existing_roles: bool,
+}
+
+/// What is to be made, and where it is told.
+pub(super) struct Plan {
+    pub(super) identities: IdentityPlan,
+    mark: Mark,
+    old_roles: OldRoles,
+    region: String,
+}
+
+pub(super) fn run(args: &Args) -> CommandResult {
+    let issuer = Issuer::new(&args.issuer_url).map_err(|error| anyhow!("--issuer-url: {error}"))?;
+    let given = Given {
+        name: &args.name,
+        region: &args.region,
+        oidc_group: args.oidc_resource_group_name.as_deref(),
+        ..Given::default()
+    };
+    let Some(plan) = args.identities.plan(&given, &issuer, &args.user_tags, args.how.output)? else {
+        return Ok(Outcome::Findings);
+    };
+    let folder = Folder::take(&args.how.output_dir, &["manifests"])?;
+    let mut journal = Journal::new(args.how.output);
+    let done = if args.how.dry_run {
+        show(&plan, &args.place, &folder, &mut journal)
+    } else {
+        let reached = args.place.reach();
+        reached.and_then(|arm| block_on(make(&plan, &arm, &args.place, &folder, &mut journal))?)
+    };
+    journal.finish(done)?;
+    Ok(Outcome::Done)
+}
+
+impl IdentityFlags {
+    /// None if something in the requests is refused, which is told then.
+    pub(super) fn plan(
+        &self,
+        given: &Given<'_>,
+        issuer: &Issuer,
+        user_tags: &[(String, String)],
+        output: OutputFormat,
+    ) -> Result<Option<Plan>> {
+        let given = Given {
+            installation_group: self.installation_resource_group_name.as_deref(),
+            dns_zone_group: self.dnszone_resource_group_name.as_deref(),
+            network_group: self.network_resource_group_name.as_deref(),
+            ..*given
+        };
+        let mark = Mark::of(given.name);
+        let cluster = Cluster::new(&given, issuer.clone(), tags(user_tags, &mark)?);
+        let cluster =
+            cluster.map_err(|bad| anyhow!("{}", bad.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
+        let Some(identities) = self.read(&cluster, output)? else { return Ok(None) };
+        if identities.identities.is_empty() {
+            bail!("{} has no CredentialsRequest of Azure", self.credentials_requests_dir.display());
+        }
+        let old_roles = if self.preserve_existing_roles { OldRoles::Preserve } else { OldRoles::Prune };
+        Ok(Some(Plan { identities, mark, old_roles, region: given.region.to_owned() }))
+    }
+
+    fn read(&self, cluster: &Cluster, output: OutputFormat) -> Result<Option<IdentityPlan>> {
+        let form = match output {
+            OutputFormat::Text => Form::Text,
+            OutputFormat::Json => Form::Json,
+        };
+        let preview = if self.enable_tech_preview { TechPreview::On } else { TechPreview::Off };
+        let mut report = Report::new(form, To::Stderr);
+        let mut add = |finding| report.add(&finding);
+        let mut requests = CredentialsRequests::new(preview, &mut add);
+        let sources = Sources::of(&self.credentials_requests_dir);
+        let read = sources.each(|source, reader| requests.read(source, reader));
+        let plan = requests.plan(cluster);
+        let count = report.finish()?;
+        read?;
+        Ok((count.errors == 0).then_some(plan))
+    }
+}
+
+/// Without a call.
+pub(super) fn show(plan: &Plan, place: &Where, folder: &Folder, journal: &mut Journal) -> Result<()> {
+    for step in plan.identities.steps() {
+        journal.step("planned", step)?;
+    }
+    journal.plan = Some(plan.identities.clone());
+    for identity in &plan.identities.identities {
+        let file = identity.request.secret(None, &plan.region, &place.subscription_id)?;
+        // One that is there may have the ids that this one has not.
+        let change = if folder.read(&file.path)?.is_some() { output::Change::Kept } else { folder.put(&file)? };
+        journal.file(change, &folder.path(&file.path))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn make(plan: &Plan, arm: &Arm, place: &Where, folder: &Folder, journal: &mut Journal) -> Result<()> {
+    let mut told = Ok(());
+    let mut see = |change, what| {
+        if told.is_ok() {
+            told = journal.step(change, what);
+        }
+    };
+    let made = arm.make_identities(&plan.identities, &plan.mark, plan.old_roles, &mut see).await?;
+    told?;
+    write(plan, &made, place, folder, journal)
+}
+
+fn write(plan: &Plan, made: &[Identity], place: &Where, folder: &Folder, journal: &mut Journal) -> Result<()> {
+    for (planned, identity) in plan.identities.identities.iter().zip(made) {
+        let file = planned.request.secret(Some(identity), &plan.region, &place.subscription_id)?;
+        journal.file(folder.put(&file)?, &folder.path(&file.path))?;
+    }
+    Ok(())
+}

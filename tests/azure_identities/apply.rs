@@ -1,0 +1,121 @@
+//! `hcp-identity azure apply`: the federated credentials of HostedClusters, on identities that somebody else has made.
+
+use std::fs;
+
+use azure_standin::operation::Operation;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::world::{IDENTITIES, OWNER, SUBSCRIPTION, TENANT, World};
+
+const CASE: &str = "all-nine-identities-of-a-private-hosted-cluster";
+
+/// The HostedCluster of a case of `plan`, whose identities are there under names of their own.
+async fn start(test: &str) -> (World, String) {
+    let world = World::start().await;
+    world.put(&world.group("prod-oidc"), "2021-04-01", json!({"location": "westeurope"})).await;
+    let case = crate::support::testdata("federation").join(CASE);
+    let mut input = crate::support::read(&case.join("input.yaml"));
+    let planned: Value = serde_json::from_str(&crate::support::read(&case.join("expected.json"))).unwrap();
+    for (number, identity) in planned["identities"].as_array().unwrap().iter().enumerate() {
+        let id = world.identity(&format!("identity-{number}"));
+        let made = world.put(&id, IDENTITIES, json!({"location": "westeurope"})).await;
+        let client = made["properties"]["clientId"].as_str().unwrap().to_uppercase();
+        input = input.replace(identity["clientID"].as_str().unwrap(), &client);
+    }
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("apply").join(test);
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("hostedcluster.yaml");
+    write(&file, &input);
+    write(&folder.join("ca.pem"), &world.standin.about().ca_pem);
+    world.standin.azure().journal.clear();
+    (world, file.display().to_string())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the program reads files")]
+fn write(file: &std::path::Path, text: &str) {
+    fs::write(file, text).unwrap();
+}
+
+async fn apply(world: &World, file: &str, more: &[&str]) -> (i32, String, String) {
+    let mut command = crate::support::hcp_identity();
+    command.args(["azure", "apply", "-f", file, "--subscription-id", SUBSCRIPTION]).args(more);
+    command.env("SSL_CERT_FILE", std::path::Path::new(file).with_file_name("ca.pem"));
+    command.envs(world.standin.proxy_environment());
+    command.envs([("AZURE_CLIENT_ID", OWNER), ("AZURE_TENANT_ID", TENANT), ("AZURE_CLIENT_SECRET", "hush")]);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    (output.status.code().unwrap(), crate::support::text(output.stdout), crate::support::text(output.stderr))
+}
+
+/// All that are there, by identity.
+async fn credentials(world: &World) -> Vec<Vec<Value>> {
+    let mut all = Vec::new();
+    for number in 0..9 {
+        all.push(world.credentials(&format!("identity-{number}")).await);
+    }
+    all
+}
+
+#[tokio::test]
+async fn what_plan_lists_is_made_and_kept() {
+    let (world, file) = start("made").await;
+    let (code, dry, _) = apply(&world, &file, &["--dry-run"]).await;
+    assert_eq!((code, world.standin.azure().journal.entries().len()), (0, 0));
+    let (code, out, err) = apply(&world, &file, &[]).await;
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(
+        (dry.lines().count(), out.lines().filter(|line| line.starts_with("created: ")).count()),
+        (14, 14),
+        "{out}"
+    );
+    let made = credentials(&world).await;
+    let planned = crate::support::read(&crate::support::testdata("federation").join(CASE).join("expected.json"));
+    let planned: Value = serde_json::from_str(&planned).unwrap();
+    for (made, planned) in made.iter().zip(planned["identities"].as_array().unwrap()) {
+        let made: Vec<_> = made
+            .iter()
+            .map(|one| {
+                let of = &one["properties"];
+                json!({"name": one["name"], "issuer": of["issuer"], "subject": of["subject"], "audiences": of["audiences"]})
+            })
+            .collect();
+        assert_eq!(json!(made), planned["federatedCredentials"]);
+    }
+    let writes = world.writes();
+    let (code, out, _) = apply(&world, &file, &["-o", "json"]).await;
+    let answer: Value = serde_json::from_str(&out).unwrap();
+    assert!(answer["steps"].as_array().unwrap().iter().all(|step| step["change"] == "kept"), "{out}");
+    assert_eq!((code, world.writes()), (0, writes));
+}
+
+#[tokio::test]
+async fn all_identities_that_are_not_there_are_told_before_anything_is_made() {
+    let (world, file) = start("missing").await;
+    for name in ["identity-0", "identity-8"] {
+        world.delete(&world.identity(name), IDENTITIES).await;
+    }
+    let (code, out, err) = apply(&world, &file, &[]).await;
+    assert!(code == 2 && out.is_empty() && err.contains("has none with the client id ") && err.contains(", "), "{err}");
+    assert_eq!(world.count(Operation::WriteFederatedCredential), 0);
+}
+
+#[tokio::test]
+async fn what_lets_in_somebody_else_is_not_taken_from_them() {
+    let (world, file) = start("taken").await;
+    let path = format!("{}/federatedIdentityCredentials/", world.identity("identity-0"));
+    let (code, ..) = apply(&world, &file, &[]).await;
+    assert_eq!(code, 0);
+    let one = world.credentials("identity-0").await.remove(0);
+    let path = format!("{path}{}", one["name"].as_str().unwrap());
+    let other = json!({"properties": {"issuer": "https://other.test", "subject": "a", "audiences": ["openshift"]}});
+    world.put(&path, IDENTITIES, other.clone()).await;
+    let (code, _, err) = apply(&world, &file, &[]).await;
+    assert!(code == 2 && err.contains("lets in somebody else; delete that if nobody uses it"), "{err}");
+    assert_eq!(world.get(&path, IDENTITIES).await["properties"], other["properties"]);
+    // Under another name it is as good.
+    world.delete(&path, IDENTITIES).await;
+    let (status, _) = world.call(Method::PUT, &format!("{path}-2"), IDENTITIES, &one).await;
+    assert_eq!(status, 201);
+    let (code, out, err) = apply(&world, &file, &[]).await;
+    assert!(code == 0 && out.lines().all(|line| line.starts_with("kept: ")), "{out}{err}");
+}

@@ -1,0 +1,12 @@
+//! `hcp-identity azure create-managed-identities`, against an Azure that checks everything: `hack/azure-standin`, in process.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "these are parts of tests")]
+#![allow(unreachable_pub, reason = "the world is a module of the tests")]
+
+mod apply;
+mod command;
+mod making;
+mod refusals;
+#[path = "../support/mod.rs"]
+mod support;
+mod world;
