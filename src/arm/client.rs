@@ -33,11 +33,11 @@ pub struct Arm {
 
 /// How long what was made may take to be seen everywhere: <https://learn.microsoft.com/azure/role-based-access-control/troubleshooting>
 /// speaks of up to ten minutes.
-const SPREADS: Duration = Duration::from_mins(10);
+const SPREADS: Duration = Duration::from_secs(600);
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(10);
 /// What an operation of Azure's own may take, such as deleting a resource group.
-const OPERATION: Duration = Duration::from_mins(30);
+const OPERATION: Duration = Duration::from_secs(1800);
 /// Between looks at an operation, where Azure does not say.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -204,7 +204,7 @@ impl Arm {
         let mut pause = retry_after(headers).unwrap_or(LOOK);
         loop {
             (self.waits)(subject);
-            sleep(pause.min(Duration::from_mins(1))).await;
+            sleep(pause.min(Duration::from_secs(60))).await;
             let answer = self.send(subject, Method::Get, link.clone(), None).await?;
             match state(&answer) {
                 State::Done => return Ok(true),

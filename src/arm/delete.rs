@@ -53,9 +53,11 @@ impl Arm {
             let principal = of("/properties/principalId");
             let ours = roles.iter().any(|known| *last(&known.id.to_lowercase()) == role)
                 || identities.iter().any(|(known, _)| *known == principal);
-            if ours {
-                let id = id_of(assignment);
-                let what = format!("role assignment {}", last(&id));
+            let id = id_of(assignment);
+            let what = format!("role assignment {}", last(&id));
+            if ours && !is_within(&id, &self.in_subscription("")) {
+                found.kept.push(format!("{what}: it is not of this subscription, but of what is above it"));
+            } else if ours {
                 found.doomed.push(Doomed { what, id, version: AUTHORIZATION });
             }
         }

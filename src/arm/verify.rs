@@ -13,7 +13,7 @@ use crate::{
 
 /// More than any document of an issuer.
 const LIMIT: usize = 1 << 20;
-const PATIENCE: Duration = Duration::from_mins(2);
+const PATIENCE: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_secs(2);
 
 impl Arm {

@@ -1,4 +1,5 @@
 //! A subscription of the stand-in, somebody who owns it, and the built binary as they run it.
+#![allow(clippy::unwrap_used, reason = "these are parts of tests")]
 
 use std::{
     collections::BTreeMap,

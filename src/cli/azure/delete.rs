@@ -75,6 +75,7 @@ async fn delete(arm: &Arm, names: &Names, args: &Args, journal: &mut Journal) ->
     for kept in &found.kept {
         report::note(&format!("kept: {kept}"));
     }
+    journal.left.clone_from(&found.kept);
     for doomed in &found.doomed {
         if args.dry_run {
             journal.step("planned", format!("delete {}", doomed.what))?;

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write as _},
-    path::PathBuf,
+    path::Path,
 };
 
 use anyhow::Result;
@@ -37,6 +37,9 @@ pub(super) struct Journal {
     /// In the order in which they were done.
     steps: Vec<Line>,
     files: Vec<Line>,
+    /// What stays though it might have been meant, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) left: Vec<String>,
     /// Why it ended before its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -44,7 +47,16 @@ pub(super) struct Journal {
 
 impl Journal {
     pub(super) fn new(form: OutputFormat) -> Self {
-        Self { form, plan: None, issuer: None, key_ids: Vec::new(), steps: Vec::new(), files: Vec::new(), error: None }
+        Self {
+            form,
+            plan: None,
+            issuer: None,
+            key_ids: Vec::new(),
+            steps: Vec::new(),
+            files: Vec::new(),
+            left: Vec::new(),
+            error: None,
+        }
     }
 
     /// A change to Azure.
@@ -55,7 +67,7 @@ impl Journal {
         Ok(())
     }
 
-    pub(super) fn file(&mut self, change: output::Change, path: &PathBuf) -> Result<()> {
+    pub(super) fn file(&mut self, change: output::Change, path: &Path) -> Result<()> {
         let line = Line { change: change.into(), what: path.display().to_string() };
         self.tell(&line)?;
         self.files.push(line);
