@@ -84,6 +84,7 @@ const ARROWS: [(&str, &[&str]); 36] = [
         "cluster",
         &[
             "admission",
+            "capz",
             "certificates",
             "component",
             "condition",

@@ -81,6 +81,11 @@ pub enum Reason {
     IssuerMissing,
     IssuerMismatch,
     SigningKeyMissing,
+    ServiceAccountMismatch,
+    // A management cluster that runs.
+    NotLookedAt,
+    IssuerUnreachable,
+    SigningKeyNotPublished,
     // Wiring a pod.
     InvalidPodSpec,
     MissingContainer,

@@ -47,7 +47,9 @@ impl Issuer {
         Self::new(&format!("https://{account}.{blobs}/{container}"))
     }
 
-    fn below(&self, path: &str) -> String {
+    /// The URL of one of its documents.
+    #[must_use]
+    pub fn below(&self, path: &str) -> String {
         format!("{}/{path}", self.0.strip_suffix('/').unwrap_or(&self.0))
     }
 }

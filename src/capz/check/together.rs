@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Cluster, Gathered,
+    Cluster, Gathered, account,
     allowed::{Labels, Verdict},
     identity::{CredentialFile, Kind, KnownIdentity},
     issuer::{KnownIssuer, Of},
@@ -17,9 +17,11 @@ use crate::{
 pub(super) fn findings(all: &Gathered, issuer: Option<&str>) -> Vec<Finding> {
     let mut findings = of_namespaces(all);
     findings.extend(credential_files(all));
-    if all.identities.iter().any(|identity| matches!(identity.kind, Kind::WorkloadIdentity)) {
-        let theirs = all.managers.iter().filter(|manager| manager.who != Who::CapzOfHyperShift);
-        findings.extend(theirs.filter_map(token));
+    if all.signs_in_with_tokens() {
+        let theirs = || all.managers.iter().filter(|manager| manager.who != Who::CapzOfHyperShift);
+        findings.extend(theirs().filter_map(token));
+        findings.extend(theirs().filter_map(account::of_manager));
+        findings.extend(account::of_others(all));
         findings.extend(all.machines.iter().cloned());
     }
     findings.extend(issuers(&all.issuers, issuer));
@@ -194,7 +196,7 @@ fn issuer(known: &KnownIssuer, expected: Option<&str>) -> Option<Finding> {
     Some(known.spot.finding(problem))
 }
 
-fn difference(one: &str, other: &str) -> &'static str {
+pub(super) fn difference(one: &str, other: &str) -> &'static str {
     if one.trim_end_matches('/') == other.trim_end_matches('/') {
         ", by a slash at its end"
     } else if one.eq_ignore_ascii_case(other) {

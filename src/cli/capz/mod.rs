@@ -1,6 +1,8 @@
 //! `hcp-identity capz`: management clusters of Cluster API on Azure, one file a subcommand.
 
 mod check;
+#[cfg(feature = "cluster")]
+mod online;
 mod plan;
 mod wire;
 
