@@ -272,6 +272,7 @@ fn every_flag_is_documented() {
         "azure create-key-pair",
         "azure plan",
         "capz plan",
+        "capz apply",
         "capz wire",
         "capz check",
         "completions",

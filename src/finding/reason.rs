@@ -86,6 +86,8 @@ pub enum Reason {
     NotLookedAt,
     IssuerUnreachable,
     SigningKeyNotPublished,
+    OwnedByAnother,
+    RefusedByCluster,
     // Wiring a pod.
     InvalidPodSpec,
     MissingContainer,

@@ -72,9 +72,13 @@ pub(super) fn run(args: &Args) -> CommandResult {
         report::note("there is nothing in the input that this command looks at");
     }
     if form == Form::Text {
+        let read = if args.sources.are_named() {
+            report::counted(summary.documents, "document", "documents")
+        } else {
+            report::counted(summary.objects, "object", "objects")
+        };
         report::note(&format!(
-            "{}: {}, {}, {}, {}",
-            report::counted(summary.documents, "document", "documents"),
+            "{read}: {}, {}, {}, {}",
             report::counted(summary.identities, "AzureClusterIdentity", "AzureClusterIdentities"),
             report::counted(summary.clusters, "cluster", "clusters"),
             report::counted(count.errors, "error", "errors"),

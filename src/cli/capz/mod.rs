@@ -1,9 +1,12 @@
 //! `hcp-identity capz`: management clusters of Cluster API on Azure, one file a subcommand.
 
+#[cfg(feature = "cluster")]
+mod apply;
 mod check;
 #[cfg(feature = "cluster")]
 mod online;
 mod plan;
+mod request;
 mod wire;
 
 use super::CommandResult;
@@ -19,6 +22,8 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum What {
     Plan(Box<plan::Args>),
+    #[cfg(feature = "cluster")]
+    Apply(Box<apply::Args>),
     Wire(wire::Args),
     Check(check::Args),
 }
@@ -26,6 +31,8 @@ enum What {
 pub(super) fn run(args: &Args) -> CommandResult {
     match &args.what {
         What::Plan(args) => plan::run(args),
+        #[cfg(feature = "cluster")]
+        What::Apply(args) => apply::run(args),
         What::Wire(args) => wire::run(args),
         What::Check(args) => check::run(args),
     }
