@@ -256,6 +256,13 @@ fn objects_are_held_against_each_other_in_whatever_order_they_come() {
 }
 
 #[test]
+fn without_manifests_a_cluster_is_looked_at() {
+    let (exit, stdout, stderr) = capz("check", &[], b"kind: AzureCluster");
+    assert_eq!((exit, stdout.as_str()), (2, ""));
+    assert!(stderr.contains("standard input with -f -") && stderr.contains("--kubeconfig"), "{stderr}");
+}
+
+#[test]
 fn machines_read_findings_as_json() {
     let case = support::testdata("capz/check").join("issuers-that-differ");
     let (exit, stdout, stderr) = check(&case, &["-o", "json"]);

@@ -68,6 +68,11 @@ impl Desk {
         if command.starts_with("az storage blob upload") {
             let (file, path) = DOCUMENTS.iter().find(|(file, _)| command.contains(file)).expect("a document");
             self.publish(path, &read(&self.folder.join("capz").join(file)));
+        } else if command.starts_with("az identity federated-credential create") {
+            assert!(
+                self.planned_credentials().any(|words| words.iter().all(|word| command.contains(word))),
+                "{command}"
+            );
         } else if command == "kind create cluster --config capz/kind.yaml" {
             assert!(read(&self.folder.join("capz/kind.yaml")).contains(ISSUER));
             let key = self.folder.join("sa.key");
@@ -87,6 +92,17 @@ impl Desk {
         }
     }
 
+    /// The words that each federated credential of the plan is made with.
+    fn planned_credentials(&self) -> impl Iterator<Item = Vec<String>> {
+        let plan = "hcp-identity capz plan --cluster-name mgmt --tenant-id contoso.com -o json";
+        let (_, stdout, stderr) = self.run(&format!("{plan} --issuer {ISSUER}"));
+        let plan: Value = serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stderr}"));
+        let credentials = plan["tokens"]["federatedCredentials"].as_array().expect("credentials").clone();
+        let word = |credential: &Value, key: &str| format!(" {}", credential[key].as_str().expect("a word"));
+        let words = move |one: Value| ["name", "issuer", "subject", "audience"].map(|key| word(&one, key)).to_vec();
+        credentials.into_iter().map(words)
+    }
+
     fn publish(&self, path: &str, body: &str) {
         let document = PublicDocument { url: format!("{ISSUER}{path}"), body: body.to_owned() };
         self.standin.azure().with_world_mut(|world| world.publish(document));
@@ -98,7 +114,7 @@ impl Desk {
         let answer: Value = serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stderr}"));
         let word = |finding: &Value, key: &str| finding[key].as_str().unwrap_or_default().to_owned();
         let findings = answer["findings"].as_array().expect("findings").iter();
-        (exit, findings.map(|one| format!("{} {}", word(one, "severity"), word(one, "reason"))).collect())
+        (exit, findings.map(|one| format!("{}[{}]", word(one, "severity"), word(one, "reason"))).collect())
     }
 
     fn check_is(&self, more: &str, exit: i32, findings: &[&str]) {
@@ -187,20 +203,20 @@ fn an_issuer_that_entra_would_not_take_is_found(desk: &Desk) {
     let [(discovery, discovery_path), (keys, keys_path)] = DOCUMENTS;
     // As the cluster says itself, and its issuer publishes under another name.
     let without_slash = ISSUER.trim_end_matches('/');
-    desk.check_is(&format!("--issuer {without_slash}"), 1, &["error IssuerMismatch", "error IssuerMismatch"]);
+    desk.check_is(&format!("--issuer {without_slash}"), 1, &["error[IssuerMismatch]", "error[IssuerMismatch]"]);
 
     let own_name = format!("\"{ISSUER}\"");
     desk.publish(discovery_path, &published(discovery).replace(&own_name, &format!("\"{without_slash}\"")));
-    desk.check_is("", 1, &["error IssuerMismatch"]);
+    desk.check_is("", 1, &["error[IssuerMismatch]"]);
     desk.publish(discovery_path, &published(discovery));
 
     desk.publish(keys_path, &published(keys).replace("\"kid\": \"", "\"kid\": \"x"));
-    desk.check_is("", 1, &["error SigningKeyNotPublished"]);
+    desk.check_is("", 1, &["error[SigningKeyNotPublished]"]);
     let (_, stdout, _) = desk.run("hcp-identity capz check");
     assert!(stdout.contains(&format!("error[SigningKeyNotPublished]: {ISSUER}{keys_path}: keys: ")), "{stdout}");
 
     let documents = desk.standin.azure().with_world_mut(|world| std::mem::take(&mut world.documents));
-    desk.check_is("", 1, &["error IssuerUnreachable"]);
+    desk.check_is("", 1, &["error[IssuerUnreachable]"]);
     desk.standin.azure().with_world_mut(|world| world.documents = documents);
     desk.publish(keys_path, &published(keys));
     desk.check_is("", 0, &[]);
@@ -222,7 +238,7 @@ fn whoever_may_only_read_may_check(desk: &Desk) {
     let (exit, nobody) = desk.check("--as nobody");
     assert_eq!(exit, 0, "{nobody:?}");
     assert_eq!(nobody.len(), 12, "one a kind: {nobody:?}");
-    assert!(nobody.iter().all(|finding| finding == "warning NotLookedAt"), "{nobody:?}");
+    assert!(nobody.iter().all(|finding| finding == "warning[NotLookedAt]"), "{nobody:?}");
     let rules = "azureclusteridentities,azureclusters,azureclustertemplates,azuremanagedcontrolplanes,\
                  azuremanagedcontrolplanetemplates,azuremachinetemplates,azuremachinepools,azuremachines";
     let rule =
@@ -257,12 +273,16 @@ fn objects_are_held_against_each_other_across_files_and_cluster(desk: &Desk) {
     fs::write(desk.folder.join("foreign.yaml"), cluster.to_string()).expect("a file");
     // Of the file alone nothing can be told.
     desk.check_is("-f foreign.yaml", 0, &[]);
-    desk.check_is("-f foreign.yaml --context test", 1, &["error NamespaceNotAllowed"]);
+    desk.check_is("-f foreign.yaml --context test", 1, &["error[NamespaceNotAllowed]"]);
     succeeds(kubectl().args(["apply", "-f", "-"]), &cluster.to_string());
     let (exit, stdout, _) = desk.run("hcp-identity capz check");
     assert_eq!(exit, 1);
     let place = "error[NamespaceNotAllowed]: cluster: AzureCluster team-b/foreign: spec.identityRef: ";
     assert!(stdout.starts_with(place), "{stdout}");
+    let nameless = cluster.to_string().replace("\"cluster-identity\"", "\"nobody\"");
+    fs::write(desk.folder.join("nameless.yaml"), nameless).expect("a file");
+    desk.check_is("-f nameless.yaml", 0, &[]);
+    desk.check_is("-f nameless.yaml --context test", 1, &["error[NamespaceNotAllowed]", "error[IdentityNotFound]"]);
     succeeds(kubectl().args(["delete", "namespace", "team-b", "--wait=false"]), "");
     succeeds(kubectl().args(["delete", "azurecluster", "-n", "team-b", "foreign"]), "");
 }

@@ -75,6 +75,7 @@ pub enum Reason {
     UnusedSecret,
     AllowedNamespacesMatchNobody,
     NamespaceNotAllowed,
+    IdentityNotFound,
     AsoSecretControllerOn,
     SharedCredentialCache,
     TokenNotMounted,

@@ -65,6 +65,8 @@ pub struct Gathered {
     issuers: Vec<KnownIssuer>,
     /// What is wrong with machines whose nodes get no secret.
     machines: Vec<Finding>,
+    /// Whether an identity that is not among these is nowhere.
+    has_all_identities: bool,
     objects: usize,
 }
 
@@ -119,12 +121,13 @@ impl<'f> Checker<'f> {
         Ok(())
     }
 
-    /// Reads objects of a cluster.
+    /// Reads all objects of a kind that a cluster has.
     ///
     /// # Errors
     /// Never of objects.
-    pub fn look(&mut self, cluster: &Arc<str>, objects: &[Value]) -> io::Result<()> {
+    pub fn look(&mut self, cluster: &Arc<str>, kind: &Kind, objects: &[Value]) -> io::Result<()> {
         self.cluster = Some(Arc::clone(cluster));
+        self.gathered.has_all_identities |= kind.kind == cluster_identity::KIND;
         let mut documents = Vec::new();
         for object in objects {
             documents.extend_from_slice(b"---\n");

@@ -37,10 +37,12 @@ fn of_namespaces(all: &Gathered) -> Vec<Finding> {
     let labels: BTreeMap<&str, &Labels> = all.namespaces.iter().map(|(name, labels)| (&**name, labels)).collect();
     let identities: BTreeMap<_, _> =
         all.identities.iter().map(|identity| ((&*identity.namespace, &*identity.name), identity)).collect();
-    let refused = all.clusters.iter().filter_map(|cluster| {
-        let identity = identities.get(&(&*cluster.identity.0, &*cluster.identity.1))?;
-        refused(cluster, identity, &labels)
-    });
+    let refused =
+        all.clusters.iter().filter_map(|cluster| match identities.get(&(&*cluster.identity.0, &*cluster.identity.1)) {
+            Some(identity) => refused(cluster, identity, &labels),
+            None if all.has_all_identities => missing(cluster),
+            None => None,
+        });
     let unused = all.identities.iter().filter_map(|identity| unused(identity, &labels));
     refused.chain(unused).collect()
 }
@@ -57,6 +59,17 @@ fn refused(cluster: &Cluster, identity: &KnownIdentity, labels: &BTreeMap<&str, 
     );
     let remedy = "add the namespace to spec.allowedNamespaces.list of the identity";
     Some(cluster.spot.finding(error(Reason::NamespaceNotAllowed, message, remedy)))
+}
+
+fn missing(cluster: &Cluster) -> Option<Finding> {
+    let (namespace, name) = &cluster.identity;
+    if namespace.is_empty() {
+        return None;
+    }
+    let message =
+        format!("names AzureClusterIdentity {namespace}/{name}, which is not there: CAPZ does nothing for it");
+    let remedy = "apply it (hcp-identity capz apply), or correct the name";
+    Some(cluster.spot.finding(error(Reason::IdentityNotFound, message, remedy)))
 }
 
 fn unused(identity: &KnownIdentity, labels: &BTreeMap<&str, &Labels>) -> Option<Finding> {

@@ -10,8 +10,8 @@ use kube::Client;
 use serde::Serialize;
 
 use super::{
-    plan::yaml,
     request::{Flags, KeyPair},
+    yaml,
 };
 use crate::{
     capz::{Plan, Request, pair_secret, plan},

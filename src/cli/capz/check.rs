@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "cluster")]
+use anyhow::Context as _;
 use anyhow::Result;
 
 #[cfg(feature = "cluster")]
@@ -93,7 +95,8 @@ fn read(args: &Args, checker: &mut Checker<'_>) -> Result<()> {
     #[cfg(feature = "cluster")]
     if !args.sources.are_named() || args.target.is_given() {
         let issuer = args.issuer.as_ref().map(ToString::to_string);
-        online::look(&args.target, &Arc::from("cluster"), issuer.as_deref(), checker)?;
+        online::look(&args.target, &Arc::from("cluster"), issuer.as_deref(), checker)
+            .context("cannot look at the cluster; manifests are given with -f, standard input with -f -")?;
         if !args.sources.are_named() {
             return Ok(());
         }

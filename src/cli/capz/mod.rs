@@ -9,8 +9,16 @@ mod plan;
 mod request;
 mod wire;
 
+use std::io;
+
+use serde_json::Value;
+
 use super::CommandResult;
-use crate::{capz::is_tenant, names::TenantId};
+use crate::{
+    capz::is_tenant,
+    manifest::{Format, Writer},
+    names::TenantId,
+};
 
 /// Run Cluster API on Azure (CAPZ) without secrets.
 #[derive(Debug, clap::Args)]
@@ -42,4 +50,12 @@ pub(super) fn run(args: &Args) -> CommandResult {
 fn tenant(id: &str) -> Result<TenantId, &'static str> {
     let known = TenantId::new(id).ok().filter(|_| is_tenant(id));
     known.ok_or("must be a UUID or a domain of the tenant")
+}
+
+fn yaml(value: &Value) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut writer = Writer::new(&mut bytes, Format::Yaml);
+    writer.write(value)?;
+    writer.finish()?;
+    Ok(bytes)
 }

@@ -23,7 +23,7 @@ pub(super) fn look(
     with_client(target, async |client| {
         for kind in &KINDS {
             match look_at(&client, kind).await {
-                Looked::Found(objects) => checker.look(cluster, &objects)?,
+                Looked::Found(objects) => checker.look(cluster, kind, &objects)?,
                 Looked::NotServed => checker.add([not_served(cluster, kind)]),
                 Looked::Refused(why) => checker.add([refused(cluster, kind, &why)]),
             }

@@ -7,9 +7,11 @@ use std::{
 
 use anyhow::Result;
 use serde::Serialize;
-use serde_json::Value;
 
-use super::request::{Flags, KeyPair};
+use super::{
+    request::{Flags, KeyPair},
+    yaml,
+};
 use crate::{
     capz::{Plan, Request, SignIn, Tokens, pair_secret, plan},
     cli::{
@@ -18,7 +20,7 @@ use crate::{
         output::{Change, Folder},
     },
     credential::Secret,
-    manifest::{Format, Writer, on_lines},
+    manifest::on_lines,
     provision::{KeySet, discovery},
 };
 
@@ -90,14 +92,6 @@ fn files(request: &Request, plan: &Plan, pair: Option<&KeyPair>) -> Result<Vec<(
         }
     }
     Ok(files)
-}
-
-pub(super) fn yaml(value: &Value) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let mut writer = Writer::new(&mut bytes, Format::Yaml);
-    writer.write(value)?;
-    writer.finish()?;
-    Ok(bytes)
 }
 
 fn write(path: &Path, files: &[(String, Secret)]) -> Result<Vec<Written>> {
