@@ -255,6 +255,7 @@ fn objects_are_held_against_each_other_in_whatever_order_they_come() {
     }
 }
 
+#[cfg(feature = "cluster")]
 #[test]
 fn without_manifests_a_cluster_is_looked_at() {
     let (exit, stdout, stderr) = capz("check", &[], b"kind: AzureCluster");
