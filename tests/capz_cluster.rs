@@ -78,7 +78,7 @@ impl Desk {
             let key = self.folder.join("sa.key");
             let started = OwnCluster::start_with(
                 "capz-cluster",
-                &["--issuer", ISSUER, "--signing-key", key.to_str().expect("a path")],
+                &["--issuer", ISSUER, "--service-account-key", key.to_str().expect("a path")],
             );
             assert!(self.cluster.set(started).is_ok(), "one cluster");
         } else if command == "clusterctl init --infrastructure azure" {

@@ -47,9 +47,16 @@ impl Issuer {
         Self::new(&format!("https://{account}.{blobs}/{container}"))
     }
 
-    /// The URL of one of its documents.
+    /// What it publishes, below its URL: first what the other one leads to.
+    pub const DOCUMENTS: [&'static str; 2] = ["openid/v1/jwks", ".well-known/openid-configuration"];
+
+    /// As tokens name it.
     #[must_use]
-    pub fn below(&self, path: &str) -> String {
+    pub fn url(&self) -> &IssuerUrl {
+        &self.0
+    }
+
+    pub(crate) fn below(&self, path: &str) -> String {
         format!("{}/{path}", self.0.strip_suffix('/').unwrap_or(&self.0))
     }
 }
@@ -61,11 +68,11 @@ impl fmt::Display for Issuer {
 }
 
 /// <https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftstorage>
-fn is_storage_account(name: &str) -> bool {
+pub(super) fn is_storage_account(name: &str) -> bool {
     (3..=24).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }
 
-fn is_container(name: &str) -> bool {
+pub(super) fn is_container(name: &str) -> bool {
     let parts =
         |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     (3..=63).contains(&name.len()) && name.split('-').all(parts)
