@@ -229,7 +229,12 @@ fn every_case_is_checked_as_on_disk() {
 fn check(case: &Path, more: &[&str]) -> (i32, String, String) {
     let mut arguments = arguments(case);
     arguments.extend(more.iter().map(ToString::to_string));
-    capz("check", &arguments, read(&case.join("input.yaml")).as_bytes())
+    check_input(arguments, &read(&case.join("input.yaml")))
+}
+
+fn check_input(mut arguments: Vec<String>, input: &str) -> (i32, String, String) {
+    arguments.extend(["-f".to_owned(), "-".to_owned()]);
+    capz("check", &arguments, input.as_bytes())
 }
 
 /// The order of documents and files tells nothing.
@@ -240,7 +245,7 @@ fn objects_are_held_against_each_other_in_whatever_order_they_come() {
         let reversed: Vec<_> = input.split("---\n").collect();
         let reversed: String = reversed.iter().rev().map(|document| format!("---\n{document}")).collect();
         let (_, stdout, _) = check(&case, &[]);
-        let (_, of_reversed, _) = capz("check", &arguments(&case), reversed.as_bytes());
+        let (_, of_reversed, _) = check_input(arguments(&case), &reversed);
         let reasons = |text: &str| {
             let mut reasons: Vec<_> = text.lines().map(|line| line[..=line.find(']').unwrap()].to_owned()).collect();
             reasons.sort();
@@ -248,6 +253,14 @@ fn objects_are_held_against_each_other_in_whatever_order_they_come() {
         };
         assert_eq!(reasons(&stdout), reasons(&of_reversed), "{}", case.display());
     }
+}
+
+#[cfg(feature = "cluster")]
+#[test]
+fn without_manifests_a_cluster_is_looked_at() {
+    let (exit, stdout, stderr) = capz("check", &[], b"kind: AzureCluster");
+    assert_eq!((exit, stdout.as_str()), (2, ""));
+    assert!(stderr.contains("standard input with -f -") && stderr.contains("--kubeconfig"), "{stderr}");
 }
 
 #[test]
@@ -266,7 +279,7 @@ fn what_has_been_wired_passes_the_check() {
     for case in cases("capz/wire") {
         let wired = read(&case.join("expected.yaml"));
         if !wired.is_empty() {
-            let (exit, stdout, _) = capz("check", &[], wired.as_bytes());
+            let (exit, stdout, _) = check_input(Vec::new(), &wired);
             assert_eq!((exit, stdout.as_str()), (0, ""), "{}", case.display());
         }
     }

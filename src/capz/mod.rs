@@ -10,7 +10,7 @@ mod machine;
 mod plan;
 mod wire;
 
-pub use check::{Checker, Summary};
+pub use check::{Answer, Asked, Checker, KINDS, Kind, Summary, tokens};
 pub use cluster_identity::is_tenant;
 pub use key_pair::{NoPair, pair, pair_secret};
 pub use machine::{IdentityId, NoIdentity};

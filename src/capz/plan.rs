@@ -16,8 +16,10 @@ use crate::{
 
 /// The audience of tokens for Entra, in every cloud that CAPZ knows.
 pub(super) const AUDIENCE: &str = "api://AzureADTokenExchange";
-/// Where `clusterctl init` puts CAPZ and the Azure Service Operator.
-const NAMESPACE: &str = "capz-system";
+/// Where `clusterctl init` puts CAPZ and the Azure Service Operator, and whose tokens they sign in with there.
+pub(super) const NAMESPACE: &str = "capz-system";
+pub(super) const CAPZ_ACCOUNT: &str = "capz-manager";
+pub(super) const ASO_ACCOUNT: &str = "azureserviceoperator-default";
 
 /// How CAPZ signs in for a cluster, and what it needs for that.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -206,7 +208,7 @@ fn tokens(request: &Request, issuer: &Issuer, notes: &mut Vec<String>) -> io::Re
     let credential = |name, account: &str| FederatedCredential {
         name,
         issuer: url.clone(),
-        subject: format!("system:serviceaccount:{NAMESPACE}:{account}"),
+        subject: subject(NAMESPACE, account),
         audience: AUDIENCE,
     };
     Ok(Tokens {
@@ -221,8 +223,8 @@ fn tokens(request: &Request, issuer: &Issuer, notes: &mut Vec<String>) -> io::Re
             url: url.clone(),
         },
         federated_credentials: [
-            credential("capz-federated-identity", "capz-manager"),
-            credential("aso-federated-identity", "azureserviceoperator-default"),
+            credential("capz-federated-identity", CAPZ_ACCOUNT),
+            credential("aso-federated-identity", ASO_ACCOUNT),
         ],
         kind: kind(request, &url)?,
         secret: PairSecret {
@@ -231,6 +233,11 @@ fn tokens(request: &Request, issuer: &Issuer, notes: &mut Vec<String>) -> io::Re
             keys: ["tls.crt", "tls.key"],
         },
     })
+}
+
+/// Whom the token of a ServiceAccount is of.
+pub(super) fn subject(namespace: &str, account: &str) -> String {
+    format!("system:serviceaccount:{namespace}:{account}")
 }
 
 pub(super) fn pair_secret_name(cluster: &ObjectName) -> String {

@@ -20,6 +20,12 @@ pub(super) struct TargetArgs {
 }
 
 impl TargetArgs {
+    /// Whether any of it is given.
+    #[cfg(feature = "provision")]
+    pub(super) fn is_given(&self) -> bool {
+        self.kubeconfig.is_some() || self.context.is_some() || self.impersonate.is_some()
+    }
+
     pub(super) fn target(&self) -> Target {
         let Self { kubeconfig, context, impersonate } = self.clone();
         Target { kubeconfig, context, impersonate }

@@ -3,6 +3,7 @@
 pub mod access;
 mod admission;
 pub mod apply;
+pub mod capz;
 pub mod certificates;
 pub mod client;
 mod credentials;

@@ -183,7 +183,8 @@ impl Problem {
     }
 }
 
-/// Where a document came from and where in it something stands. Lines and columns count from 1, documents too.
+/// Where a document came from and where in it something stands. Lines and columns count from 1, documents too; they are 0
+/// of what is no text, such as an object of a cluster.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Place {
     pub source: Arc<str>,
@@ -192,8 +193,19 @@ pub struct Place {
     pub column: usize,
 }
 
+impl Place {
+    /// Somewhere in a source that has no lines.
+    #[must_use]
+    pub fn within(source: &Arc<str>) -> Self {
+        Self { source: Arc::clone(source), document: 0, line: 0, column: 0 }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.document == 0 {
+            return write!(f, "{}", self.source.escape_debug());
+        }
         write!(f, "{}:{}:{}: document {}", self.source.escape_debug(), self.line, self.column, self.document)
     }
 }

@@ -6,6 +6,7 @@
 mod access;
 mod client;
 mod cloud;
+mod document;
 mod keep;
 mod memory;
 mod pace;

@@ -24,8 +24,8 @@ pub(super) struct KnownIdentity {
 }
 
 pub(super) enum Kind {
-    /// Signs in with the token of CAPZ's service account.
-    WorkloadIdentity,
+    /// Signs in with the token of CAPZ's service account, as this client.
+    WorkloadIdentity(String),
     /// Signs in with a UserAssignedIdentityCredentials file.
     CredentialFile(CredentialFile),
     Other,
@@ -59,7 +59,7 @@ pub(super) fn look(object: &Located) -> (Option<KnownIdentity>, Vec<Problem>) {
     problems.extend(of_namespaces);
     let reference = object.reference();
     let kind = match identity_type {
-        WORKLOAD_IDENTITY => Kind::WorkloadIdentity,
+        WORKLOAD_IDENTITY => Kind::WorkloadIdentity(spec.text("clientID").unwrap_or_default().to_owned()),
         CREDENTIAL_FILE => Kind::CredentialFile(CredentialFile {
             spot: Spot::of(object, &field_of(CREDENTIALS_PATH)),
             client: spec.text("clientID").unwrap_or_default().to_owned(),

@@ -16,6 +16,16 @@ pub(super) struct Manager {
     pub(super) watched: Option<String>,
     pub(super) aso_secrets: AsoSecrets,
     pub(super) token: Token,
+    /// Whose token it is.
+    pub(super) account: Account,
+}
+
+/// A ServiceAccount as a Deployment names it.
+pub(super) struct Account {
+    pub(super) spot: Spot,
+    /// None where the namespace is that of whoever applies it.
+    pub(super) namespace: Option<String>,
+    pub(super) name: String,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -43,12 +53,17 @@ pub(super) enum Token {
     None,
 }
 
+const CAPZ: &str = "capz-controller-manager";
+const CAPZ_OF_HYPERSHIFT: &str = "capi-provider";
+const ASO: &str = "azureserviceoperator-controller-manager";
+pub(super) const NAMES: [&str; 3] = [CAPZ, CAPZ_OF_HYPERSHIFT, ASO];
+
 pub(super) fn look(object: &Located) -> Option<Manager> {
     let node = object.node();
     let who = match node.get("metadata")?.text("name")? {
-        "capz-controller-manager" => Who::Capz,
-        "capi-provider" => Who::CapzOfHyperShift,
-        "azureserviceoperator-controller-manager" => Who::Aso,
+        CAPZ => Who::Capz,
+        CAPZ_OF_HYPERSHIFT => Who::CapzOfHyperShift,
+        ASO => Who::Aso,
         _ => return None,
     };
     let template = super::at(node, "spec.template")?;
@@ -67,7 +82,19 @@ pub(super) fn look(object: &Located) -> Option<Manager> {
         watched: flag("namespace").filter(|name| !name.is_empty()).map(|name| namespace(name, object)),
         aso_secrets: if is_off { AsoSecrets::Off } else { AsoSecrets::On },
         token: token(template, pod, manager),
+        account: account(object, pod, &pod_path),
     })
+}
+
+fn account(object: &Located, pod: &Node, pod_path: &FieldPath) -> Account {
+    // The field of old is set to the same by the API server.
+    let name = pod.text("serviceAccountName").or_else(|| pod.text("serviceAccount"));
+    let namespace = object.reference().namespace;
+    Account {
+        spot: Spot::of(object, &pod_path.key("serviceAccountName")),
+        namespace: Some(namespace).filter(|namespace| !namespace.is_empty()),
+        name: name.filter(|name| !name.is_empty()).unwrap_or("default").to_owned(),
+    }
 }
 
 fn flag<'n>(argument: &'n Node, name: &str) -> Option<&'n str> {

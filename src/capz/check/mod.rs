@@ -2,10 +2,13 @@
 //!
 //! Each object is looked at as it comes; what several of them tell together is said at the end.
 
+mod account;
 mod allowed;
 mod identity;
 mod issuer;
+mod kinds;
 mod manager;
+mod published;
 mod together;
 
 use std::{
@@ -13,10 +16,15 @@ use std::{
     sync::Arc,
 };
 
+use account::KnownAccount;
 use allowed::Labels;
 use identity::KnownIdentity;
 use issuer::KnownIssuer;
 use manager::Manager;
+use serde_json::Value;
+
+pub use kinds::{KINDS, Kind};
+pub use published::{Answer, Asked, tokens};
 
 use super::{API_VERSION, cluster_identity, machine};
 use crate::{
@@ -32,6 +40,8 @@ pub struct Checker<'f> {
     findings: &'f mut dyn FnMut(Finding),
     gathered: Gathered,
     documents: usize,
+    /// The source that is a cluster.
+    cluster: Option<Arc<str>>,
 }
 
 /// How much was looked at.
@@ -51,9 +61,12 @@ pub struct Gathered {
     clusters: Vec<Cluster>,
     namespaces: Vec<(Box<str>, Labels)>,
     managers: Vec<Manager>,
+    accounts: Vec<KnownAccount>,
     issuers: Vec<KnownIssuer>,
     /// What is wrong with machines whose nodes get no secret.
     machines: Vec<Finding>,
+    /// Whether an identity that is not among these is nowhere.
+    has_all_identities: bool,
     objects: usize,
 }
 
@@ -96,7 +109,7 @@ const CLUSTERS: [(&str, &str); 4] = [
 impl<'f> Checker<'f> {
     /// `issuer` is the one of the federated credentials, where it is known.
     pub fn new(issuer: Option<String>, limits: Limits, findings: &'f mut dyn FnMut(Finding)) -> Self {
-        Self { issuer, limits, findings, gathered: Gathered::default(), documents: 0 }
+        Self { issuer, limits, findings, gathered: Gathered::default(), documents: 0, cluster: None }
     }
 
     /// Reads one source; what is wrong with single objects is reported as they come.
@@ -108,11 +121,44 @@ impl<'f> Checker<'f> {
         Ok(())
     }
 
+    /// Reads all objects of a kind that a cluster has.
+    ///
+    /// # Errors
+    /// Never of objects.
+    pub fn look(&mut self, cluster: &Arc<str>, kind: &Kind, objects: &[Value]) -> io::Result<()> {
+        self.cluster = Some(Arc::clone(cluster));
+        self.gathered.has_all_identities |= kind.kind == cluster_identity::KIND;
+        let mut documents = Vec::new();
+        for object in objects {
+            documents.extend_from_slice(b"---\n");
+            serde_json::to_writer(&mut documents, object)?;
+            documents.push(b'\n');
+        }
+        self.read(cluster, &*documents)
+    }
+
+    /// Takes this issuer for that of the federated credentials, if none is known.
+    pub fn expect_issuer(&mut self, issuer: String) {
+        self.issuer.get_or_insert(issuer);
+    }
+
+    /// Whether what was read until now signs in with tokens of its cluster.
+    #[must_use]
+    pub fn signs_in_with_tokens(&self) -> bool {
+        self.gathered.signs_in_with_tokens()
+    }
+
+    /// Reports what was found by other means.
+    pub fn add(&mut self, findings: impl IntoIterator<Item = Finding>) {
+        findings.into_iter().for_each(&mut *self.findings);
+    }
+
     /// Reports what only all objects together tell.
-    pub fn finish(self) -> Summary {
-        let Self { issuer, findings, gathered, documents, .. } = self;
-        together::findings(&gathered, issuer.as_deref()).into_iter().for_each(findings);
-        let Gathered { identities, clusters, objects, .. } = gathered;
+    pub fn finish(mut self) -> Summary {
+        for finding in together::findings(&self.gathered, self.issuer.as_deref()) {
+            self.report(finding);
+        }
+        let Self { gathered: Gathered { identities, clusters, objects, .. }, documents, .. } = self;
         Summary { documents, identities: identities.len(), clusters: clusters.len(), objects }
     }
 }
@@ -147,6 +193,10 @@ impl Visitor for Checker<'_> {
                 gathered.managers.extend(manager::look(&object));
                 Vec::new()
             }
+            ("ServiceAccount", "v1") => {
+                gathered.accounts.extend(account::look(&object));
+                Vec::new()
+            }
             ("Namespace", "v1") => {
                 gathered.namespaces.extend(allowed::labels(node));
                 Vec::new()
@@ -170,13 +220,23 @@ impl Visitor for Checker<'_> {
         all.clusters.append(&mut of_document.clusters);
         all.namespaces.append(&mut of_document.namespaces);
         all.managers.append(&mut of_document.managers);
+        all.accounts.append(&mut of_document.accounts);
         all.issuers.append(&mut of_document.issuers);
         all.machines.append(&mut of_document.machines);
         all.objects += of_document.objects;
     }
 
-    fn report(&mut self, finding: Finding) {
+    fn report(&mut self, mut finding: Finding) {
+        if let Some(cluster) = self.cluster.as_ref().filter(|cluster| Arc::ptr_eq(cluster, &finding.place.source)) {
+            finding.place = Place::within(cluster);
+        }
         (self.findings)(finding);
+    }
+}
+
+impl Gathered {
+    fn signs_in_with_tokens(&self) -> bool {
+        self.identities.iter().any(|identity| matches!(identity.kind, identity::Kind::WorkloadIdentity(_)))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Cluster, Gathered,
+    Cluster, Gathered, account,
     allowed::{Labels, Verdict},
     identity::{CredentialFile, Kind, KnownIdentity},
     issuer::{KnownIssuer, Of},
@@ -17,9 +17,11 @@ use crate::{
 pub(super) fn findings(all: &Gathered, issuer: Option<&str>) -> Vec<Finding> {
     let mut findings = of_namespaces(all);
     findings.extend(credential_files(all));
-    if all.identities.iter().any(|identity| matches!(identity.kind, Kind::WorkloadIdentity)) {
-        let theirs = all.managers.iter().filter(|manager| manager.who != Who::CapzOfHyperShift);
-        findings.extend(theirs.filter_map(token));
+    if all.signs_in_with_tokens() {
+        let theirs = || all.managers.iter().filter(|manager| manager.who != Who::CapzOfHyperShift);
+        findings.extend(theirs().filter_map(token));
+        findings.extend(theirs().filter_map(account::of_manager));
+        findings.extend(account::of_others(all));
         findings.extend(all.machines.iter().cloned());
     }
     findings.extend(issuers(&all.issuers, issuer));
@@ -35,10 +37,12 @@ fn of_namespaces(all: &Gathered) -> Vec<Finding> {
     let labels: BTreeMap<&str, &Labels> = all.namespaces.iter().map(|(name, labels)| (&**name, labels)).collect();
     let identities: BTreeMap<_, _> =
         all.identities.iter().map(|identity| ((&*identity.namespace, &*identity.name), identity)).collect();
-    let refused = all.clusters.iter().filter_map(|cluster| {
-        let identity = identities.get(&(&*cluster.identity.0, &*cluster.identity.1))?;
-        refused(cluster, identity, &labels)
-    });
+    let refused =
+        all.clusters.iter().filter_map(|cluster| match identities.get(&(&*cluster.identity.0, &*cluster.identity.1)) {
+            Some(identity) => refused(cluster, identity, &labels),
+            None if all.has_all_identities => missing(cluster),
+            None => None,
+        });
     let unused = all.identities.iter().filter_map(|identity| unused(identity, &labels));
     refused.chain(unused).collect()
 }
@@ -55,6 +59,17 @@ fn refused(cluster: &Cluster, identity: &KnownIdentity, labels: &BTreeMap<&str, 
     );
     let remedy = "add the namespace to spec.allowedNamespaces.list of the identity";
     Some(cluster.spot.finding(error(Reason::NamespaceNotAllowed, message, remedy)))
+}
+
+fn missing(cluster: &Cluster) -> Option<Finding> {
+    let (namespace, name) = &cluster.identity;
+    if namespace.is_empty() {
+        return None;
+    }
+    let message =
+        format!("names AzureClusterIdentity {namespace}/{name}, which is not there: CAPZ does nothing for it");
+    let remedy = "apply it (hcp-identity capz apply), or correct the name";
+    Some(cluster.spot.finding(error(Reason::IdentityNotFound, message, remedy)))
 }
 
 fn unused(identity: &KnownIdentity, labels: &BTreeMap<&str, &Labels>) -> Option<Finding> {
@@ -194,7 +209,7 @@ fn issuer(known: &KnownIssuer, expected: Option<&str>) -> Option<Finding> {
     Some(known.spot.finding(problem))
 }
 
-fn difference(one: &str, other: &str) -> &'static str {
+pub(super) fn difference(one: &str, other: &str) -> &'static str {
     if one.trim_end_matches('/') == other.trim_end_matches('/') {
         ", by a slash at its end"
     } else if one.eq_ignore_ascii_case(other) {
