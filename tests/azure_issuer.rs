@@ -5,6 +5,8 @@
 
 mod support;
 
+use std::{process::Stdio, time::Duration};
+
 use azure_standin::{
     fault::{Effect, Fault},
     operation::Operation,
@@ -151,6 +153,80 @@ async fn a_run_that_ends_anywhere_is_completed_by_the_next_one() {
     let done = |operation| made.iter().filter(|entry| entry.operation == operation && entry.refusal.is_none()).count();
     assert_eq!(done(Operation::WriteStorageAccount), 1);
     assert_eq!(done(Operation::WriteBlob), 2, "{made:#?}");
+}
+
+/// Killed while Azure is at work on each change in turn: what was asked for is done, and nobody heard of it.
+#[tokio::test]
+async fn a_run_that_is_killed_anywhere_is_completed_by_the_next_one() {
+    let azure = start("killed").await;
+    for operation in [
+        Operation::WriteResourceGroup,
+        Operation::WriteStorageAccount,
+        Operation::WriteContainer,
+        Operation::WriteBlob,
+        Operation::WriteBlob,
+    ] {
+        azure.standin.azure().faults.add(Fault::times(operation, 1, Effect::Slow { milliseconds: 1000 }));
+        let mut running = azure.command().args(FLAGS).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        while !azure.standin.azure().faults.all().is_empty() {
+            assert!(running.try_wait().unwrap().is_none(), "{operation:?}: it ended before");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        running.kill().unwrap();
+        running.wait().unwrap();
+    }
+    let ran = create(&azure, &[]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let made = azure.changes();
+    let made =
+        |operation| made.iter().filter(|entry| entry.operation == operation && entry.status == Some(201)).count();
+    assert_eq!(made(Operation::WriteResourceGroup), 1);
+    assert_eq!(made(Operation::WriteContainer), 1);
+    assert!(fetch(&azure, &format!("{ISSUER}/.well-known/openid-configuration")).await.is_some());
+}
+
+/// Group and account of another name, of which this one's documents make use.
+#[tokio::test]
+async fn what_bears_no_mark_or_that_of_another_is_not_deleted() {
+    let azure = start("another").await;
+    let named = |name: &'static str| {
+        let mut flags = FLAGS.to_vec();
+        flags[3] = name;
+        flags.extend([
+            "--oidc-resource-group-name",
+            "shared",
+            "--storage-account-name",
+            "prod",
+            "--blob-container-name",
+            name,
+        ]);
+        flags
+    };
+    for name in ["others", "prod"] {
+        let ran = azure.run(&named(name)).await;
+        assert_eq!(ran.code, 0, "{ran:?}");
+    }
+    azure.standin.azure().journal.clear();
+    let delete = [
+        "azure",
+        "delete",
+        "--subscription-id",
+        SUBSCRIPTION,
+        "--oidc-resource-group-name",
+        "shared",
+        "--storage-account-name",
+        "prod",
+        "--delete-oidc-resource-group",
+        "--name",
+    ];
+    let ran = azure.run(&[&delete[..], &["prod"]].concat()).await;
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{ran:?}");
+    for kept in ["storage account prod", "resource group shared"] {
+        assert!(ran.err.contains(&format!("kept: {kept}: it has not the tag of prod")), "{}", ran.err);
+    }
+    assert!(azure.changes().is_empty(), "{:?}", azure.changes());
+    let ran = azure.run(&[&delete[..], &["others"]].concat()).await;
+    assert_eq!(ran.out, "deleted: storage account prod\ndeleted: resource group shared\n", "{ran:?}");
 }
 
 #[tokio::test]

@@ -46,42 +46,57 @@ pub(super) struct Args {
 }
 
 #[derive(Default, Serialize)]
-struct Answer {
+pub(super) struct Answer {
     #[serde(rename = "keyID", skip_serializing_if = "Option::is_none")]
     key_id: Option<String>,
-    files: Vec<Written>,
+    pub(super) files: Vec<Written>,
     problems: Vec<Problem>,
 }
 
 #[derive(Serialize)]
-struct Written {
-    path: PathBuf,
-    change: Change,
+pub(super) struct Written {
+    pub(super) path: PathBuf,
+    pub(super) change: Change,
 }
 
 pub(super) fn run(args: &Args) -> CommandResult {
-    let answer = create(&args.output_dir, args.rotate)?;
-    for problem in answer.problems.iter().filter(|_| args.output == OutputFormat::Text) {
-        let style = report::style(Severity::Error);
-        let reason: &str = problem.reason.into();
-        report::note(&format!("{style}error{style:#}[{reason}] {}: {problem}", args.output_dir.display()));
+    let folder = Folder::take(&args.output_dir, &["tls"])?;
+    let answer = create(&folder, args.rotate)?;
+    if args.output == OutputFormat::Text {
+        answer.tell_problems(&args.output_dir);
     }
     print(&answer, args.output, text)?;
-    Ok(if answer.problems.is_empty() { Outcome::Done } else { Outcome::Findings })
+    Ok(if answer.is_pair() { Outcome::Done } else { Outcome::Findings })
 }
 
-fn create(path: &Path, rotate: bool) -> Result<Answer> {
-    let folder = Folder::take(path, &["tls"])?;
-    let (found, there) = look(&folder)?;
+impl Answer {
+    pub(super) fn is_pair(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    pub(super) fn tell_problems(&self, folder: &Path) {
+        for problem in &self.problems {
+            let style = report::style(Severity::Error);
+            let reason: &str = problem.reason.into();
+            report::note(&format!("{style}error{style:#}[{reason}] {}: {problem}", folder.display()));
+        }
+    }
+}
+
+/// In a folder that has `tls`.
+pub(super) fn create(folder: &Folder, rotate: bool) -> Result<Answer> {
+    let (found, there) = look(folder)?;
     let mut files = Vec::new();
     let (pair, outdated) = match verify(found) {
         Ok(Some(Verified { pair, outdated })) if rotate && outdated.is_empty() => {
-            retire(&folder, &pair, &mut files)?;
+            retire(folder, &pair, &mut files)?;
             (generate()?, vec![PRIVATE, PUBLIC, INSTALLER_COPY])
         }
         // A rotation that was not carried through is, and no other one begun.
         Ok(Some(Verified { pair, outdated })) => (pair, outdated),
-        Ok(None) if rotate => bail!("{} has no key pair to rotate; leave --rotate out to make one", path.display()),
+        Ok(None) if rotate => {
+            bail!("{} has no key pair to rotate; leave --rotate out to make one", folder.path("").display())
+        }
         Ok(None) => (generate()?, Vec::new()),
         Err(problems) => return Ok(Answer { problems, ..Answer::default() }),
     };

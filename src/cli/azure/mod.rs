@@ -1,6 +1,7 @@
 //! `hcp-identity azure`: what `ccoctl azure` does, one file a subcommand.
 
 mod apply;
+mod create_all;
 mod create_key_pair;
 mod create_managed_identities;
 mod create_oidc_issuer;
@@ -26,6 +27,7 @@ enum What {
     #[command(visible_alias = "create-identity-provider")]
     CreateOidcIssuer(Box<create_oidc_issuer::Args>),
     CreateManagedIdentities(Box<create_managed_identities::Args>),
+    CreateAll(Box<create_all::Args>),
     Delete(delete::Args),
     Plan(plan::Args),
     Apply(apply::Args),
@@ -37,6 +39,7 @@ pub(super) fn run(args: &Args) -> CommandResult {
         What::CreateKeyPair(args) => create_key_pair::run(args),
         What::CreateOidcIssuer(args) => create_oidc_issuer::run(args),
         What::CreateManagedIdentities(args) => create_managed_identities::run(args),
+        What::CreateAll(args) => create_all::run(args),
         What::Delete(args) => delete::run(args),
         What::Plan(args) => plan::run(args),
     }

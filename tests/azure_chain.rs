@@ -1,0 +1,192 @@
+//! The whole chain: create-all, the issuer on Azurite, a token that a kube-apiserver signs with the key that create-all made, Entra of the
+//! stand-in, and a call to Azure Resource Manager. Needs the binaries of hack/cluster.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "these are parts of tests")]
+#![allow(clippy::disallowed_methods, reason = "files of a user are written")]
+
+mod support;
+
+use std::{fs, process::Command};
+
+use azure_standin::signer::Signer;
+use serde_json::{Value, json};
+use support::{
+    cluster::{OwnCluster, kubectl, succeeds},
+    subscription::{SUBSCRIPTION, Subscription, TENANT},
+    text,
+};
+
+const ISSUER: &str = "https://chain.blob.core.windows.net/chain";
+const NAMESPACE: &str = "openshift-image-registry";
+const REQUEST: &str = "\
+apiVersion: cloudcredential.openshift.io/v1
+kind: CredentialsRequest
+metadata: {name: openshift-image-registry-azure, namespace: openshift-cloud-credential-operator}
+spec:
+  secretRef: {name: installer-cloud-credentials, namespace: openshift-image-registry}
+  providerSpec:
+    apiVersion: cloudcredential.openshift.io/v1
+    kind: AzureProviderSpec
+    permissions: [Microsoft.Resources/subscriptions/resourceGroups/read]
+  serviceAccountNames: [registry, cluster-image-registry-operator]
+";
+
+async fn create_all(azure: &Subscription, more: &[&str]) -> support::subscription::Ran {
+    let flags = [
+        "azure",
+        "create-all",
+        "--name",
+        "chain",
+        "--region",
+        "westeurope",
+        "--subscription-id",
+        SUBSCRIPTION,
+        "--tenant-id",
+        TENANT,
+        "--credentials-requests-dir",
+        "requests",
+        "--output-dir",
+        "out",
+    ];
+    azure.run(&[&flags, more].concat()).await
+}
+
+/// What kubectl prints, in a thread of its own: the stand-in goes on meanwhile.
+async fn kube(arguments: &[&str], input: &str) -> String {
+    let (arguments, input): (Vec<_>, _) = (arguments.iter().map(ToString::to_string).collect(), input.to_owned());
+    let run = move || succeeds(kubectl().args(arguments), &input);
+    tokio::task::spawn_blocking(run).await.unwrap().trim().to_owned()
+}
+
+async fn token(service_account: &str, audience: &str) -> String {
+    kube(&["create", "token", service_account, "--namespace", NAMESPACE, "--audience", audience], "").await
+}
+
+fn http(azure: &Subscription) -> reqwest::Client {
+    let about = azure.standin.about();
+    let authority = reqwest::Certificate::from_pem(about.ca_pem.as_bytes()).unwrap();
+    let proxy = reqwest::Proxy::all(format!("http://{}", about.proxy)).unwrap();
+    reqwest::Client::builder().proxy(proxy).tls_certs_only([authority]).build().unwrap()
+}
+
+/// A token for Azure Resource Manager, or what Entra says.
+async fn exchange(http: &reqwest::Client, client_id: &str, assertion: &str) -> Result<String, String> {
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("client_id", client_id),
+        ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+        ("client_assertion", assertion),
+        ("scope", "https://management.azure.com/.default"),
+    ];
+    let url = format!("https://login.microsoftonline.com/{TENANT}/oauth2/v2.0/token");
+    let answer: Value = {
+        let answer = http.post(url).form(&form).send().await.unwrap();
+        serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
+    };
+    let text = |key: &str| answer[key].as_str().map(str::to_owned);
+    text("access_token").ok_or_else(|| text("error_description").unwrap())
+}
+
+/// The reason that `explain` finds in a text.
+fn explained(text_of_entra: &str) -> String {
+    let output = support::pipe(support::hcp_identity().args(["explain", "-", "-o", "json"]), text_of_entra.as_bytes());
+    let answer: Value = serde_json::from_str(&text(output.stdout)).unwrap();
+    answer["explanation"]["reason"].as_str().unwrap_or_default().to_owned()
+}
+
+/// The key of the cluster, to sign what no kube-apiserver would.
+fn signer(azure: &Subscription) -> Signer {
+    let key = azure.folder.join("out/serviceaccount-signer.private");
+    let openssl = ["pkcs8", "-topk8", "-nocrypt", "-outform", "DER", "-in"];
+    let output = Command::new("openssl").args(openssl).arg(key).output().unwrap();
+    Signer::from_pkcs8(&output.stdout).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_of_the_cluster_is_let_in_by_what_create_all_has_made() {
+    let azure = Subscription::start("chain", &["chain"]).await;
+    fs::create_dir(azure.folder.join("requests")).unwrap();
+    fs::write(azure.folder.join("requests/registry.yaml"), REQUEST).unwrap();
+    let ran = create_all(&azure, &[]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+
+    let key = azure.folder.join("out/serviceaccount-signer.private");
+    let arguments = ["--issuer", ISSUER, "--service-account-key", key.to_str().unwrap()];
+    let _cluster = OwnCluster::start_with("chain-cluster", &arguments);
+    for namespace in [NAMESPACE, "openshift-cloud-credential-operator"] {
+        kube(&["create", "namespace", namespace], "").await;
+    }
+    for file in
+        ["azure-ad-pod-identity-webhook-config", "openshift-image-registry-installer-cloud-credentials-credentials"]
+    {
+        kube(&["apply", "-f", "-"], &azure.read(&format!("out/manifests/{file}.yaml"))).await;
+    }
+    let secret = "jsonpath={.data.azure_client_id}";
+    let encoded = kube(&["get", "secret", "installer-cloud-credentials", "-n", NAMESPACE, "-o", secret], "").await;
+    let client_id = {
+        use base64::Engine as _;
+        String::from_utf8(base64::prelude::BASE64_STANDARD.decode(encoded).unwrap()).unwrap()
+    };
+
+    let http = http(&azure);
+    for service_account in ["registry", "cluster-image-registry-operator"] {
+        kube(&["create", "serviceaccount", service_account, "-n", NAMESPACE], "").await;
+        let granted = exchange(&http, &client_id, &token(service_account, "openshift").await).await.unwrap();
+        let group = |name: &str| {
+            format!(
+                "https://management.azure.com/subscriptions/{SUBSCRIPTION}/resourceGroups/{name}?api-version=2021-04-01"
+            )
+        };
+        let status =
+            async |name: &str| http.get(group(name)).bearer_auth(&granted).send().await.unwrap().status().as_u16();
+        assert_eq!(status("chain").await, 200, "what the request asks for");
+        assert_eq!(status("chain-oidc").await, 403, "and no more");
+    }
+
+    // What goes wrong in the field, in Entra's words, and whether explain knows it.
+    kube(&["create", "serviceaccount", "other", "-n", NAMESPACE], "").await;
+    let refused = async |assertion: String| exchange(&http, &client_id, &assertion).await.unwrap_err();
+    let signer = signer(&azure);
+    let now = azure.standin.azure().clock.now().as_second();
+    let keys: Value = serde_json::from_str(&azure.read("out/jwks")).unwrap();
+    let header = json!({"alg": "RS256", "kid": keys["keys"][0]["kid"]});
+    let signed = |issuer: &str| {
+        let subject = format!("system:serviceaccount:{NAMESPACE}:registry");
+        let claims =
+            json!({"iss": issuer, "sub": subject, "aud": ["openshift"], "iat": now, "nbf": now, "exp": now + 600});
+        signer.sign_with(&header, &claims).unwrap()
+    };
+    exchange(&http, &client_id, &signed(ISSUER)).await.unwrap();
+    let stranger = Signer::generate().unwrap();
+    let claims = json!({
+        "iss": ISSUER, "sub": format!("system:serviceaccount:{NAMESPACE}:registry"), "aud": ["openshift"],
+        "iat": now, "nbf": now, "exp": now + 600,
+    });
+    for (assertion, code) in [
+        (token("registry", "api://AzureADTokenExchange").await, "AADSTS700212"),
+        (token("other", "openshift").await, "AADSTS700213"),
+        (signed(&format!("{ISSUER}/")), "AADSTS700211"),
+        (signed(&ISSUER.replace("/chain", "/Chain")), "AADSTS7002138"),
+        (stranger.sign(&claims).unwrap(), "AADSTS7000272"),
+    ] {
+        let said = refused(assertion).await;
+        assert!(said.starts_with(code), "{code}: {said}");
+        assert!(!explained(&said).is_empty(), "{code}: nothing explains {said}");
+    }
+
+    let again = create_all(&azure, &[]).await;
+    assert!(again.out.lines().all(|line| line.starts_with("kept: ") || line.starts_with("issuer: ")), "{}", again.out);
+    azure.standin.azure().journal.clear();
+    let delete =
+        ["azure", "delete", "--name", "chain", "--subscription-id", SUBSCRIPTION, "--delete-oidc-resource-group"];
+    let shown = azure.run(&[&delete[..], &["--dry-run"]].concat()).await;
+    assert_eq!(shown.code, 0, "{shown:?}");
+    assert!(azure.changes().is_empty(), "{:?}", azure.changes());
+    let deleted = azure.run(&delete).await;
+    assert_eq!(deleted.code, 0, "{deleted:?}");
+    assert_eq!(shown.out.replace("planned: delete ", "deleted: "), deleted.out);
+    let nothing = azure.run(&delete).await;
+    assert_eq!((nothing.code, nothing.out.as_str()), (0, ""), "{nothing:?}");
+    let said = refused(signed(ISSUER)).await;
+    assert!(said.starts_with("AADSTS700016"), "{said}");
+}
