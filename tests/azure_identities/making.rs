@@ -157,6 +157,13 @@ async fn what_takes_its_time_to_be_seen_is_waited_for() {
         let delays = BTreeMap::from([(what, Delay { calls: 2, seconds: 0 })]);
         world.behave(Behaviour { delays, ..Behaviour::default() });
         world.made(&plan(&requests())).await;
+        if what == Spreading::Principals {
+            assert_eq!(
+                world.count(Operation::WriteRoleAssignment),
+                8,
+                "nobody looks for a principal whose type is given"
+            );
+        }
         world.made(&plan(&requests())).await;
         let shown = world.shown().await;
         assert_eq!(
@@ -165,6 +172,17 @@ async fn what_takes_its_time_to_be_seen_is_waited_for() {
             "{what:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_role_that_lists_do_not_have_yet_is_kept() {
+    let world = World::start().await;
+    let delays = BTreeMap::from([(Spreading::RoleDefinitions, Delay { calls: 1, seconds: 0 })]);
+    world.behave(Behaviour { delays, ..Behaviour::default() });
+    world.standin.azure().faults.add(Fault::times(Operation::WriteRoleAssignment, 1, killed()));
+    assert_eq!(world.make(&plan(&requests())).await.1.unwrap_err().code, "Killed");
+    let told = world.made(&plan(&requests())).await;
+    assert!(told.contains(&format!("kept: custom role {REGISTRY}")), "{told:#?}");
 }
 
 #[tokio::test]
@@ -190,7 +208,8 @@ async fn what_is_written_in_another_case_is_the_same() {
     world.made(&plan(&requests)).await;
     let principal = world.principal(INGRESS).await;
     let scope = world.group("PROD").replace("/resourceGroups/", "/RESOURCEGROUPS/");
-    world.assign(&scope, "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa", &CONTRIBUTOR.to_uppercase(), &principal).await;
+    let ours = Some("hcp-identity: owned by prod");
+    world.assign(&scope, &CONTRIBUTOR.to_uppercase(), &principal, ours).await;
     requests[0].roles = &["contributor"];
     let told = world.made(&plan(&requests)).await;
     assert!(told.contains(&format!("kept: role \"contributor\" of {INGRESS} on prod")), "{told:#?}");
@@ -213,7 +232,7 @@ async fn roles_that_are_not_wanted_any_more_go_and_those_of_others_stay() {
     let world = World::start().await;
     world.made(&plan(&requests())).await;
     let principal = world.principal(INGRESS).await;
-    world.assign(&world.group("net"), "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa", READER, &principal).await;
+    world.assign(&world.group("net"), READER, &principal, None).await;
     let mut fewer = requests();
     fewer[0].roles = &["Contributor"];
     let (without_dns, _) = planned(&fewer, &Given { dns_zone_group: None, ..PROD });

@@ -257,10 +257,12 @@ impl World {
         identity["properties"]["principalId"].as_str().unwrap().to_owned()
     }
 
-    pub async fn assign(&self, scope: &str, name: &str, role: &str, principal: &str) {
+    /// As by hand, but for the description.
+    pub async fn assign(&self, scope: &str, role: &str, principal: &str, description: Option<&str>) {
+        let name = "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa";
         let definition =
             format!("/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{role}");
-        let body = json!({"properties": {"principalId": principal, "roleDefinitionId": definition}});
+        let body = json!({"properties": {"principalId": principal, "roleDefinitionId": definition, "description": description}});
         self.put(&format!("{scope}/providers/Microsoft.Authorization/roleAssignments/{name}"), ROLES, body).await;
     }
 
