@@ -12,12 +12,13 @@ use azure_standin::signer::Signer;
 use serde_json::{Value, json};
 use support::{
     cluster::{OwnCluster, kubectl, succeeds},
-    subscription::{SUBSCRIPTION, Subscription, TENANT},
+    subscription::{OWNER, SUBSCRIPTION, Subscription, TENANT, run},
     text,
 };
 
 const ISSUER: &str = "https://chain.blob.core.windows.net/chain";
 const NAMESPACE: &str = "openshift-image-registry";
+const SCOPE: &str = "https://management.azure.com/.default";
 const REQUEST: &str = "\
 apiVersion: cloudcredential.openshift.io/v1
 kind: CredentialsRequest
@@ -76,11 +77,15 @@ async fn exchange(http: &reqwest::Client, client_id: &str, assertion: &str) -> R
         ("client_id", client_id),
         ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
         ("client_assertion", assertion),
-        ("scope", "https://management.azure.com/.default"),
+        ("scope", SCOPE),
     ];
+    token_of(http, &form).await
+}
+
+async fn token_of(http: &reqwest::Client, form: &[(&str, &str)]) -> Result<String, String> {
     let url = format!("https://login.microsoftonline.com/{TENANT}/oauth2/v2.0/token");
     let answer: Value = {
-        let answer = http.post(url).form(&form).send().await.unwrap();
+        let answer = http.post(url).form(form).send().await.unwrap();
         serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
     };
     let text = |key: &str| answer[key].as_str().map(str::to_owned);
@@ -100,6 +105,64 @@ fn signer(azure: &Subscription) -> Signer {
     let openssl = ["pkcs8", "-topk8", "-nocrypt", "-outform", "DER", "-in"];
     let output = Command::new("openssl").args(openssl).arg(key).output().unwrap();
     Signer::from_pkcs8(&output.stdout).unwrap()
+}
+
+/// CAPZ on the same cluster: what `capz apply` has made lets the tokens of both of its managers in.
+async fn cluster_api(azure: &Subscription, http: &reqwest::Client) {
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("client_id", OWNER),
+        ("client_secret", "a-secret-of-the-owner"),
+        ("scope", SCOPE),
+    ];
+    let owner = token_of(http, &form).await.unwrap();
+    let identity = format!(
+        "https://management.azure.com/subscriptions/{SUBSCRIPTION}/resourceGroups/chain/providers/Microsoft.ManagedIdentity\
+         /userAssignedIdentities/capz?api-version=2024-11-30"
+    );
+    let body = json!({"location": "westeurope"}).to_string();
+    let made = http
+        .put(identity)
+        .bearer_auth(owner)
+        .header("content-type", "application/json")
+        .body(body)
+        .send()
+        .await
+        .unwrap();
+    let made: Value = serde_json::from_slice(&made.bytes().await.unwrap()).unwrap();
+    let client_id = made["properties"]["clientId"].as_str().unwrap();
+
+    tokio::task::spawn_blocking(support::cluster::install_crds).await.unwrap();
+    let capz = |more: &[&str]| {
+        let mut command = azure.command();
+        command.args(["capz", "apply", "--cluster-name", "chain", "--issuer", ISSUER, "--tenant-id", TENANT]);
+        command.args(["--client-id", client_id, "--subscription-id", SUBSCRIPTION, "--federate", "--kubeconfig"]);
+        command.arg(support::cluster::kubeconfig()).env("NO_PROXY", "127.0.0.1").args(more);
+        command
+    };
+    let rehearsed = run(capz(&["--dry-run=server"])).await;
+    assert!(
+        rehearsed.out.starts_with("planned: FederatedIdentityCredential capz-federated-identity (dry run)\n"),
+        "{rehearsed:?}"
+    );
+    let applied = run(capz(&[])).await;
+    let expected = [
+        "created: FederatedIdentityCredential capz-federated-identity of capz",
+        "created: FederatedIdentityCredential aso-federated-identity of capz",
+        "created: AzureClusterIdentity default/cluster-identity",
+    ];
+    assert_eq!(applied.out.lines().collect::<Vec<_>>(), expected, "{applied:?}");
+    let again = run(capz(&[])).await;
+    assert!(again.out.lines().all(|line| line.starts_with("kept: ") || line.starts_with("unchanged: ")), "{again:?}");
+
+    kube(&["create", "namespace", "capz-system"], "").await;
+    for account in ["capz-manager", "azureserviceoperator-default"] {
+        kube(&["create", "serviceaccount", account, "-n", "capz-system"], "").await;
+        let token =
+            kube(&["create", "token", account, "-n", "capz-system", "--audience", "api://AzureADTokenExchange"], "")
+                .await;
+        exchange(http, client_id, &token).await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -142,6 +205,8 @@ async fn a_token_of_the_cluster_is_let_in_by_what_create_all_has_made() {
         assert_eq!(status("chain").await, 200, "what the request asks for");
         assert_eq!(status("chain-oidc").await, 403, "and no more");
     }
+
+    cluster_api(&azure, &http).await;
 
     // What goes wrong in the field, in Entra's words, and whether explain knows it.
     kube(&["create", "serviceaccount", "other", "-n", NAMESPACE], "").await;

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     names::{ClientId, Namespace, ObjectName, TenantId, is_uuid},
-    provision::{Issuer, SigningKey},
+    provision::{Credential, FederatedIdentity, Issuer, SigningKey},
 };
 
 /// The audience of tokens for Entra, in every cloud that CAPZ knows.
@@ -79,6 +79,37 @@ impl Subscription {
     /// Where it is no UUID.
     pub fn new(id: &str) -> Result<Self, &'static str> {
         if is_uuid(id) { Ok(Self(id.into())) } else { Err("must be a UUID") }
+    }
+}
+
+impl std::fmt::Display for Subscription {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Request {
+    /// What the identity of `client` has to have for tokens to be taken; none for types without tokens.
+    #[must_use]
+    pub fn federated(&self, plan: &Plan) -> Option<FederatedIdentity> {
+        let (SignIn::WorkloadIdentity { issuer }, Some(client), Some(tokens)) =
+            (&self.sign_in, &self.client, &plan.tokens)
+        else {
+            return None;
+        };
+        let credentials = tokens.federated_credentials.iter().map(|credential| Credential {
+            name: credential.name.to_owned(),
+            issuer: issuer.url().clone(),
+            subject: credential.subject.clone(),
+            audiences: [credential.audience],
+        });
+        Some(FederatedIdentity {
+            client_id: client.clone(),
+            tenant_id: self.tenant.clone(),
+            name: None,
+            used_by: Vec::new(),
+            federated_credentials: credentials.collect(),
+        })
     }
 }
 

@@ -18,14 +18,14 @@ use crate::{
 
 /// Which Azure.
 #[derive(Clone, Debug, clap::Args)]
-pub(super) struct Where {
+pub(in crate::cli) struct Where {
     /// The subscription, by its id.
     #[arg(long, value_name = "ID", value_parser = id)]
-    pub(super) subscription_id: String,
+    pub(in crate::cli) subscription_id: String,
 
     /// The cloud.
     #[arg(long, value_name = "CLOUD", value_parser = clouds::NAMES, default_value = clouds::NAMES[0])]
-    pub(super) cloud: String,
+    pub(in crate::cli) cloud: String,
 }
 
 /// What is done, and how it is told.
@@ -45,7 +45,7 @@ pub(super) struct How {
 }
 
 impl Where {
-    pub(super) fn reach(&self) -> Result<Arm> {
+    pub(in crate::cli) fn reach(&self) -> Result<Arm> {
         let arm = Arm::new(&Access::of(environment::variable), &self.cloud, &self.subscription_id)?;
         // Whoever looks on sees what is waited for.
         let watched = io::stderr().is_terminal();

@@ -10,6 +10,8 @@ mod flags;
 mod journal;
 mod plan;
 
+pub(super) use flags::Where;
+
 use super::CommandResult;
 
 /// Prepare Azure for a cluster that signs its own tokens.

@@ -14,17 +14,21 @@ use super::{
     yaml,
 };
 use crate::{
+    arm,
     capz::{Plan, Request, pair_secret, plan},
     cli::{
         CommandResult, Outcome,
         answer::{OutputFormat, print},
+        azure::Where,
         cluster_command::with_client,
         report::{self, Form, Report, To},
         target::TargetArgs,
     },
-    cluster::capz::{Change, Conflict, Conflicts, Manifest, NotApplied, Write as Written, apply},
+    clouds,
+    cluster::capz::{Conflict, Conflicts, Manifest, NotApplied, Write as Written, apply},
     credential::Secret,
     finding::{FieldPath, Finding, ObjectRef, Place, Problem, Reason},
+    provision::FederatedIdentity,
 };
 
 /// Apply what a management cluster needs to sign in to Azure.
@@ -47,6 +51,15 @@ pub(super) struct Args {
     /// With `server`, everything is done but writing.
     #[arg(long, value_name = "HOW", value_enum, default_value_t = DryRun::None, default_missing_value = "server", num_args = 0..=1, require_equals = true)]
     dry_run: DryRun,
+
+    /// First give the identity of --client-id its two federated credentials, in Azure: it has to be a managed identity of
+    /// --subscription-id, and the caller signs in as for `azure create-oidc-issuer`.
+    #[arg(long, requires = "subscription_id", requires = "client_id")]
+    federate: bool,
+
+    /// The cloud of the identity, for --federate.
+    #[arg(long, value_name = "CLOUD", value_parser = clouds::NAMES, default_value = clouds::NAMES[0], requires = "federate")]
+    cloud: String,
 
     /// Take fields from whoever has set them otherwise.
     #[arg(long)]
@@ -76,23 +89,30 @@ struct Answer {
 /// What became of one thing that has to exist.
 #[derive(Serialize)]
 struct Step {
-    change: Change,
+    change: &'static str,
     #[serde(flatten)]
     object: ObjectRef,
 }
 
 pub(super) fn run(args: &Args) -> CommandResult {
     let (request, pair) = args.flags.read()?;
-    let manifests = manifests(&request, &plan(&request)?, pair.as_ref())?;
+    let plan = plan(&request)?;
+    let manifests = manifests(&request, &plan, pair.as_ref())?;
+    let federated = request.federated(&plan).filter(|_| args.federate);
     let conflicts = if args.force_conflicts { Conflicts::Taken } else { Conflicts::Refused };
     let mut answer = Answer::default();
     let applied = with_client(&args.target, async |client| {
         answer.each(&client, &manifests, Written::Rehearsed, conflicts).await?;
+        let rehearsed = std::mem::take(&mut answer.steps);
+        if answer.findings.is_empty()
+            && let Some(identity) = federated
+        {
+            answer.federate(&identity, args, &request).await?;
+        }
         if args.dry_run == DryRun::Server {
+            answer.steps.extend(rehearsed);
             return Ok(());
         }
-        // What was rehearsed is not done.
-        answer.steps.clear();
         if answer.findings.is_empty() {
             answer.each(&client, &manifests, Written::Really, conflicts).await?;
         }
@@ -144,7 +164,7 @@ impl Answer {
         for manifest in manifests {
             let object = manifest.object.clone();
             match apply(client, manifest, write, conflicts).await {
-                Ok(change) => self.steps.push(Step { change, object }),
+                Ok(change) => self.steps.push(Step { change: change.into(), object }),
                 Err(NotApplied::Conflicts(conflicts)) => {
                     self.findings.extend(conflicts.iter().map(|conflict| finding(&object, owned(conflict))));
                 }
@@ -153,6 +173,27 @@ impl Answer {
             }
         }
         Ok(())
+    }
+
+    /// What Azure has to know, before a pod asks it.
+    async fn federate(&mut self, identity: &FederatedIdentity, args: &Args, request: &Request) -> Result<()> {
+        let kind = "FederatedIdentityCredential";
+        let step = |change, name: String| Step {
+            change,
+            object: ObjectRef { kind: kind.to_owned(), namespace: String::new(), name },
+        };
+        if args.dry_run == DryRun::Server {
+            let planned = identity.federated_credentials.iter();
+            self.steps.extend(planned.map(|credential| step("planned", credential.name.clone())));
+            return Ok(());
+        }
+        let subscription_id = request.subscription.as_ref().map(ToString::to_string).unwrap_or_default();
+        let arm = Where { subscription_id, cloud: args.cloud.clone() }.reach()?;
+        let steps = &mut self.steps;
+        let mut see = |change: arm::Change, what: String| {
+            steps.push(step(change.into(), what.trim_start_matches("federated credential ").to_owned()));
+        };
+        Ok(arm.apply_credentials(std::slice::from_ref(identity), &mut see).await?)
     }
 
     fn tell(&self, args: &Args) -> CommandResult {
@@ -192,7 +233,6 @@ fn refused(why: String) -> Problem {
 fn text(out: &mut dyn Write, answer: &Answer, dry_run: DryRun) -> io::Result<()> {
     let rehearsed = if dry_run == DryRun::Server { " (dry run)" } else { "" };
     for Step { change, object } in &answer.steps {
-        let change: &str = change.into();
         writeln!(out, "{change}: {object}{rehearsed}")?;
     }
     Ok(())
