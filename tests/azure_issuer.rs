@@ -28,9 +28,13 @@ static PAIR: LazyLock<[(&str, Vec<u8>); 3]> = LazyLock::new(|| {
     [PRIVATE, PUBLIC, INSTALLER_COPY].map(|name| (name, fs::read(folder.join(name)).unwrap()))
 });
 
-#[expect(clippy::disallowed_methods, reason = "the program reads files")]
 async fn start(test: &str) -> Subscription {
-    let subscription = Subscription::start(test, &["prod"]).await;
+    start_in("public", test).await
+}
+
+#[expect(clippy::disallowed_methods, reason = "the program reads files")]
+async fn start_in(cloud: &str, test: &str) -> Subscription {
+    let subscription = Subscription::start_in(cloud, test, &["prod"]).await;
     fs::create_dir_all(subscription.folder.join("out/tls")).unwrap();
     for (name, content) in &*PAIR {
         fs::write(subscription.folder.join("out").join(name), content).unwrap();
@@ -260,6 +264,43 @@ async fn answers_that_are_lost_cost_no_second_account() {
         ));
     }
     let ran = create(&azure, &[]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+}
+
+#[tokio::test]
+async fn every_cloud_has_hosts_of_its_own() {
+    for (cloud, named, suffix) in [
+        ("us-government", "AzureUSGovernmentCloud", "blob.core.usgovcloudapi.net"),
+        ("china", "AzureChinaCloud", "blob.core.chinacloudapi.cn"),
+    ] {
+        let azure = start_in(cloud, cloud).await;
+        let ran = create(&azure, &["--cloud", named]).await;
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert!(ran.out.ends_with(&format!("issuer: https://prod.{suffix}/prod\n")), "{}", ran.out);
+        let asked = azure.standin.azure().journal.entries();
+        assert!(!asked.iter().any(|entry| entry.host.ends_with(".azure.com") || entry.host.ends_with(".windows.net")));
+    }
+}
+
+/// A cloud that nobody knows here but its owner.
+#[tokio::test]
+async fn a_cloud_that_is_not_known_needs_its_hosts() {
+    let azure = start("stack").await;
+    let run_with = async |variables: &[(&str, &str)]| {
+        let mut command = azure.command();
+        command.args(FLAGS).args(["--cloud", "AzureBleuCloud"]).envs(variables.iter().copied());
+        run(command).await
+    };
+    let hosts = [
+        ("HCP_IDENTITY_RESOURCE_MANAGER", "https://management.azure.com"),
+        ("HCP_IDENTITY_BLOB_SUFFIX", "blob.core.windows.net"),
+        ("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.com"),
+    ];
+    let ran = run_with(&[]).await;
+    assert!(ran.code == 2 && ran.err.contains("HCP_IDENTITY_RESOURCE_MANAGER"), "{ran:?}");
+    let ran = run_with(&hosts[..1]).await;
+    assert!(ran.code == 2 && ran.err.contains("HCP_IDENTITY_BLOB_SUFFIX"), "{ran:?}");
+    let ran = run_with(&hosts).await;
     assert_eq!(ran.code, 0, "{ran:?}");
 }
 

@@ -37,14 +37,19 @@ pub struct Ran {
 
 impl Subscription {
     /// Whose owner may write blobs, too. Accounts of these names can have some.
-    #[expect(clippy::disallowed_methods, reason = "the program reads and writes files")]
     pub async fn start(test: &str, accounts: &[&str]) -> Self {
+        Self::start_in("public", test, accounts).await
+    }
+
+    /// In one of the stand-in's clouds.
+    #[expect(clippy::disallowed_methods, reason = "the program reads and writes files")]
+    pub async fn start_in(cloud: &str, test: &str, accounts: &[&str]) -> Self {
         let npm = Path::new(env!("CARGO_TARGET_TMPDIR")).join("azurite");
         let azurite = (!accounts.is_empty()).then(|| Azurite::start(&npm, accounts).unwrap());
         let blob_store = azurite.as_ref().map(Azurite::store);
         let settings = Settings { signer: Some(Arc::clone(&ENTRA)), blob_store, ..Settings::default() };
         let standin = Standin::start(settings).await.unwrap();
-        standin.azure().load(document());
+        standin.azure().load(document(cloud));
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("subscription").join(test);
         if folder.exists() {
             fs::remove_dir_all(&folder).unwrap();
@@ -109,7 +114,7 @@ pub async fn run(mut command: Command) -> Ran {
     Ran { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
 }
 
-fn document() -> Document {
+fn document(cloud: &str) -> Document {
     let principal = |client: &str| {
         json!({
             "clientId": client, "objectId": object_of(client), "tenant": TENANT,
@@ -119,7 +124,7 @@ fn document() -> Document {
     let scope = format!("/subscriptions/{SUBSCRIPTION}");
     let role = |role: &str| json!({"principalId": object_of(OWNER), "role": role, "scope": scope});
     let document = json!({
-        "tenants": [{"id": TENANT}],
+        "tenants": [{"id": TENANT, "cloud": cloud}],
         "principals": [principal(OWNER), principal(STRANGER)],
         "subscriptions": [{"id": SUBSCRIPTION, "tenant": TENANT}],
         "roleAssignments": [role("Owner"), role("Storage Blob Data Contributor")],
