@@ -12,7 +12,7 @@ use azure_standin::signer::Signer;
 use serde_json::{Value, json};
 use support::{
     cluster::{OwnCluster, kubectl, succeeds},
-    subscription::{OWNER, SUBSCRIPTION, Subscription, TENANT, run},
+    subscription::{SUBSCRIPTION, Subscription, TENANT, run},
     text,
 };
 
@@ -63,13 +63,6 @@ async fn token(service_account: &str, audience: &str) -> String {
     kube(&["create", "token", service_account, "--namespace", NAMESPACE, "--audience", audience], "").await
 }
 
-fn http(azure: &Subscription) -> reqwest::Client {
-    let about = azure.standin.about();
-    let authority = reqwest::Certificate::from_pem(about.ca_pem.as_bytes()).unwrap();
-    let proxy = reqwest::Proxy::all(format!("http://{}", about.proxy)).unwrap();
-    reqwest::Client::builder().proxy(proxy).tls_certs_only([authority]).build().unwrap()
-}
-
 /// A token for Azure Resource Manager, or what Entra says.
 async fn exchange(http: &reqwest::Client, client_id: &str, assertion: &str) -> Result<String, String> {
     let form = [
@@ -79,13 +72,9 @@ async fn exchange(http: &reqwest::Client, client_id: &str, assertion: &str) -> R
         ("client_assertion", assertion),
         ("scope", SCOPE),
     ];
-    token_of(http, &form).await
-}
-
-async fn token_of(http: &reqwest::Client, form: &[(&str, &str)]) -> Result<String, String> {
     let url = format!("https://login.microsoftonline.com/{TENANT}/oauth2/v2.0/token");
     let answer: Value = {
-        let answer = http.post(url).form(form).send().await.unwrap();
+        let answer = http.post(url).form(&form).send().await.unwrap();
         serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
     };
     let text = |key: &str| answer[key].as_str().map(str::to_owned);
@@ -109,27 +98,8 @@ fn signer(azure: &Subscription) -> Signer {
 
 /// CAPZ on the same cluster: what `capz apply` has made lets the tokens of both of its managers in.
 async fn cluster_api(azure: &Subscription, http: &reqwest::Client) {
-    let form = [
-        ("grant_type", "client_credentials"),
-        ("client_id", OWNER),
-        ("client_secret", "a-secret-of-the-owner"),
-        ("scope", SCOPE),
-    ];
-    let owner = token_of(http, &form).await.unwrap();
-    let identity = format!(
-        "https://management.azure.com/subscriptions/{SUBSCRIPTION}/resourceGroups/chain/providers/Microsoft.ManagedIdentity\
-         /userAssignedIdentities/capz?api-version=2024-11-30"
-    );
-    let body = json!({"location": "westeurope"}).to_string();
-    let made = http
-        .put(identity)
-        .bearer_auth(owner)
-        .header("content-type", "application/json")
-        .body(body)
-        .send()
-        .await
-        .unwrap();
-    let made: Value = serde_json::from_slice(&made.bytes().await.unwrap()).unwrap();
+    let identity = "/resourceGroups/chain/providers/Microsoft.ManagedIdentity/userAssignedIdentities/capz";
+    let made = azure.put(identity, "2024-11-30", &json!({"location": "westeurope"})).await;
     let client_id = made["properties"]["clientId"].as_str().unwrap();
 
     tokio::task::spawn_blocking(support::cluster::install_crds).await.unwrap();
@@ -191,7 +161,7 @@ async fn a_token_of_the_cluster_is_let_in_by_what_create_all_has_made() {
         String::from_utf8(base64::prelude::BASE64_STANDARD.decode(encoded).unwrap()).unwrap()
     };
 
-    let http = http(&azure);
+    let http = azure.http();
     for service_account in ["registry", "cluster-image-registry-operator"] {
         kube(&["create", "serviceaccount", service_account, "-n", NAMESPACE], "").await;
         let granted = exchange(&http, &client_id, &token(service_account, "openshift").await).await.unwrap();

@@ -63,11 +63,7 @@ async fn create(subscription: &Subscription, more: &[&str]) -> Ran {
 
 /// As Entra looks at it: nobody in particular.
 async fn fetch(subscription: &Subscription, url: &str) -> Option<Value> {
-    let about = subscription.standin.about();
-    let authority = reqwest::Certificate::from_pem(about.ca_pem.as_bytes()).unwrap();
-    let proxy = reqwest::Proxy::all(format!("http://{}", about.proxy)).unwrap();
-    let http = reqwest::Client::builder().proxy(proxy).tls_certs_only([authority]).build().unwrap();
-    let answer = http.get(url).send().await.unwrap();
+    let answer = subscription.http().get(url).send().await.unwrap();
     answer.status().is_success().then_some(())?;
     Some(serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap())
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use azure_standin::{Settings, Standin, azurite::Azurite, journal::Entry, signer::Signer, world::Document};
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub const TENANT: &str = "11111111-1111-1111-1111-111111111111";
 pub const SUBSCRIPTION: &str = "99999999-9999-9999-9999-999999999999";
@@ -76,6 +76,31 @@ impl Subscription {
         run(command).await
     }
 
+    /// The world's HTTP, as any client has it.
+    pub fn http(&self) -> reqwest::Client {
+        let about = self.standin.about();
+        let authority = reqwest::Certificate::from_pem(about.ca_pem.as_bytes()).unwrap();
+        let proxy = reqwest::Proxy::all(format!("http://{}", about.proxy)).unwrap();
+        reqwest::Client::builder().proxy(proxy).tls_certs_only([authority]).build().unwrap()
+    }
+
+    /// Makes something in ARM as the owner, below the subscription: what is there then.
+    pub async fn put(&self, path: &str, version: &str, body: &Value) -> Value {
+        let http = self.http();
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", OWNER),
+            ("client_secret", "a-secret-of-the-owner"),
+            ("scope", "https://management.azure.com/.default"),
+        ];
+        let token = http.post(format!("https://login.microsoftonline.com/{TENANT}/oauth2/v2.0/token"));
+        let token = json_of(token.form(&form)).await;
+        let url = format!("https://management.azure.com/subscriptions/{SUBSCRIPTION}{path}?api-version={version}");
+        let token = token["access_token"].as_str().expect("a token");
+        json_of(http.put(url).bearer_auth(token).header("content-type", "application/json").body(body.to_string()))
+            .await
+    }
+
     /// All that ARM and blobs have been asked to change.
     pub fn changes(&self) -> Vec<Entry> {
         let entries = self.standin.azure().journal.entries();
@@ -91,6 +116,11 @@ impl Subscription {
     pub fn files(&self, name: &str) -> BTreeMap<PathBuf, Vec<u8>> {
         files(&self.folder.join(name))
     }
+}
+
+async fn json_of(request: reqwest::RequestBuilder) -> Value {
+    let answer = request.send().await.unwrap();
+    serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
 }
 
 #[expect(clippy::disallowed_methods, reason = "the program writes files")]
