@@ -6,7 +6,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{component::Id, condition::Reason, finding::Problem, plan::Identities, verification::Verification};
+use crate::{
+    component::Id,
+    condition::Reason,
+    finding::Problem,
+    plan::{Identities, WorkloadIdentities},
+    verification::Verification,
+};
 
 /// The field manager of everything that we write.
 pub const MANAGER: &str = "hcp-identity";
@@ -36,6 +42,8 @@ pub struct Cluster {
     /// Whether its platform is Azure: of others nothing is told.
     pub azure: bool,
     pub identities: Option<Identities>,
+    /// Where it signs in with tokens of its own, in the place of the others.
+    pub workload_identities: Option<WorkloadIdentities>,
     pub problems: Vec<Problem>,
 }
 

@@ -11,7 +11,7 @@ use hcp_identity::component::{COMPONENTS, EnvValue, Presence};
 fn document() -> String {
     let mut text = String::from(
         "# Components and their wiring\n\n\
-         Generated from `src/component.rs` by `cargo xtask bless`; sources of the facts stand there.\n\n\
+         Generated from `src/component/mod.rs` by `cargo xtask bless`; sources of the facts stand there.\n\n\
          A pod belongs to a row if it is in the control plane namespace of a HostedCluster that names the identity, has the row's\n\
          label `app` and the row's container. Names of workloads do not count, and init containers are never wired. What is missing\n\
          is appended at the end of its list; nothing else is touched. `<secret>` is the identity's `credentialsSecretName`.\n\n\

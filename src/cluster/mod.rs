@@ -7,6 +7,7 @@ pub mod certificates;
 pub mod client;
 mod credentials;
 pub mod daemon;
+mod decide;
 mod failed_mounts;
 mod failpoint;
 pub mod fitness;

@@ -7,6 +7,9 @@
 //! openshift/csi-operator: `pkg/driver/azure-{disk,file}`. Federated identities: `cmd/infra/azure/identities.go` of
 //! openshift/hypershift, and its token minters.
 
+#[cfg(test)]
+mod tests;
+
 use hcp_identity_api::hosted_cluster::{
     AzureKms, ControlPlaneManagedIdentities, HostedCluster, ManagedIdentity, SecretEncryptionType, WorkloadIdentities,
     WorkloadIdentity, annotations,
@@ -84,7 +87,40 @@ pub struct Federated {
     pub name: &'static str,
     /// Whose tokens are exchanged, each by a federated credential of its own.
     pub service_accounts: &'static [ServiceAccount],
+    /// How the first pod of the row comes by them.
+    pub token: Token,
 }
+
+/// What HyperShift's operators give a pod so that it can sign in with tokens.
+#[derive(Debug)]
+pub struct Token {
+    /// The container that mints them, or the init container where those can stay.
+    pub minter: &'static str,
+    /// The volume that it writes them to.
+    pub volume: &'static str,
+    /// Whether the row's containers have the identity in their environment. The others have it in their configuration.
+    pub in_environment: bool,
+    /// Who writes that, and when they do not.
+    pub written_by: &'static str,
+}
+
+/// What Azure's SDKs read of the environment to sign in with a token.
+#[derive(Clone, Copy, Debug, Display, Eq, PartialEq)]
+pub enum TokenEnv {
+    #[strum(serialize = "AZURE_CLIENT_ID")]
+    ClientId,
+    #[strum(serialize = "AZURE_TENANT_ID")]
+    TenantId,
+    #[strum(serialize = "AZURE_FEDERATED_TOKEN_FILE")]
+    TokenFile,
+}
+
+impl TokenEnv {
+    pub const ALL: [Self; 3] = [Self::ClientId, Self::TenantId, Self::TokenFile];
+}
+
+/// Where each minter writes its token.
+pub const TOKEN_FILE: &str = "/var/run/secrets/openshift/serviceaccount/token";
 
 /// A service account of the hosted cluster.
 #[derive(Debug)]
@@ -177,6 +213,18 @@ const NETWORK_CONFIG: &str = "openshift-cloud-network-config-controller";
 /// Where most components mount their credential.
 const CERTS: &str = "/mnt/certs";
 
+const CLOUD_TOKEN_MINTER: &str = "cloud-token-minter";
+const CLOUD_TOKEN: &str = "cloud-token";
+
+/// In the words of a remedy.
+const CONTROL_PLANE_OPERATOR: &str =
+    "control-plane-operator writes it, unless it runs with MANAGED_SERVICE=ARO-HCP: see its log";
+const HYPERSHIFT_OPERATOR: &str =
+    "hypershift-operator writes it, unless it runs with MANAGED_SERVICE=ARO-HCP: see its log";
+const NETWORK_OPERATOR: &str = "cluster-network-operator of the control plane namespace writes it: see its log";
+const DRIVER_OPERATOR: &str =
+    "the operator of the CSI driver writes it, where it has HYPERSHIFT_IMAGE in its environment: see its log";
+
 const CREDENTIALS_FILE_PATH: &str = "MANAGED_AZURE_HCP_CREDENTIALS_FILE_PATH";
 
 /// In the order in which everything prints them.
@@ -201,6 +249,12 @@ pub static COMPONENTS: [Component; 9] = [
             left_out: never,
             name: "cloud-provider",
             service_accounts: &[account("kube-system", "azure-cloud-provider", "")],
+            token: Token {
+                minter: CLOUD_TOKEN_MINTER,
+                volume: CLOUD_TOKEN,
+                in_environment: false,
+                written_by: CONTROL_PLANE_OPERATOR,
+            },
         },
     },
     Component {
@@ -223,6 +277,12 @@ pub static COMPONENTS: [Component; 9] = [
             left_out: never,
             name: "control-plane-operator",
             service_accounts: &[account("kube-system", "control-plane-operator", "")],
+            token: Token {
+                minter: CLOUD_TOKEN_MINTER,
+                volume: CLOUD_TOKEN,
+                in_environment: true,
+                written_by: HYPERSHIFT_OPERATOR,
+            },
         },
     },
     Component {
@@ -245,6 +305,12 @@ pub static COMPONENTS: [Component; 9] = [
             left_out: no_machine_management,
             name: "node-pool-mgmt",
             service_accounts: &[account("kube-system", "capi-provider", "")],
+            token: Token {
+                minter: CLOUD_TOKEN_MINTER,
+                volume: CLOUD_TOKEN,
+                in_environment: true,
+                written_by: HYPERSHIFT_OPERATOR,
+            },
         },
     },
     Component {
@@ -267,6 +333,12 @@ pub static COMPONENTS: [Component; 9] = [
             left_out: no_ingress,
             name: "ingress",
             service_accounts: &[account("openshift-ingress-operator", "ingress-operator", "")],
+            token: Token {
+                minter: CLOUD_TOKEN_MINTER,
+                volume: CLOUD_TOKEN,
+                in_environment: false,
+                written_by: CONTROL_PLANE_OPERATOR,
+            },
         },
     },
     Component {
@@ -301,6 +373,12 @@ pub static COMPONENTS: [Component; 9] = [
             left_out: never,
             name: "network",
             service_accounts: &[account(NETWORK_CONFIG, "cloud-network-config-controller", "")],
+            token: Token {
+                minter: CLOUD_TOKEN,
+                volume: CLOUD_TOKEN,
+                in_environment: false,
+                written_by: NETWORK_OPERATOR,
+            },
         },
     },
     Component {
@@ -336,6 +414,12 @@ pub static COMPONENTS: [Component; 9] = [
                 account("openshift-cluster-csi-drivers", "azure-disk-csi-driver-operator", "-operator"),
                 account("openshift-cluster-csi-drivers", "azure-disk-csi-driver-controller-sa", "-controller"),
             ],
+            token: Token {
+                minter: "token-minter",
+                volume: "bound-sa-token",
+                in_environment: false,
+                written_by: DRIVER_OPERATOR,
+            },
         },
     },
     Component {
@@ -370,6 +454,12 @@ pub static COMPONENTS: [Component; 9] = [
                 account("openshift-cluster-csi-drivers", "azure-file-csi-driver-operator", "-operator"),
                 account("openshift-cluster-csi-drivers", "azure-file-csi-driver-controller-sa", "-controller"),
             ],
+            token: Token {
+                minter: "token-minter",
+                volume: "bound-sa-token",
+                in_environment: false,
+                written_by: DRIVER_OPERATOR,
+            },
         },
     },
     Component {
@@ -405,6 +495,12 @@ pub static COMPONENTS: [Component; 9] = [
                 account("openshift-image-registry", "registry", "-registry"),
                 account("openshift-image-registry", "cluster-image-registry-operator", "-operator"),
             ],
+            token: Token {
+                minter: CLOUD_TOKEN_MINTER,
+                volume: CLOUD_TOKEN,
+                in_environment: false,
+                written_by: CONTROL_PLANE_OPERATOR,
+            },
         },
     },
     Component {
@@ -437,6 +533,12 @@ pub static COMPONENTS: [Component; 9] = [
             left_out: kms_not_federated,
             name: "kms",
             service_accounts: &[account("kube-system", "kms-provider", "")],
+            token: Token {
+                minter: "azure-kms-token-minter",
+                volume: "azure-kms-cloud-token",
+                in_environment: true,
+                written_by: CONTROL_PLANE_OPERATOR,
+            },
         },
     },
 ];
@@ -565,81 +667,4 @@ const fn required(name: &'static str) -> Container {
 
 const fn if_present(name: &'static str) -> Container {
     Container { name, presence: Presence::IfPresent }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use strum::IntoEnumIterator;
-
-    use super::*;
-    use crate::names::{is_dns_label, is_secret_name};
-
-    #[test]
-    fn every_id_has_exactly_one_row_in_its_order() {
-        let rows: Vec<Id> = COMPONENTS.iter().map(|component| component.id).collect();
-        assert_eq!(rows, Id::iter().collect::<Vec<_>>());
-        assert!(Id::iter().all(|id| Component::of(id).id == id));
-    }
-
-    #[test]
-    fn ids_read_the_same_in_settings_and_in_text() {
-        for id in Id::iter() {
-            assert_eq!(serde_json::to_value(id).unwrap(), id.to_string());
-            assert_eq!(id.to_string().parse::<Id>(), Ok(id));
-        }
-    }
-
-    #[test]
-    fn classes_and_fields_are_unique_and_valid() {
-        let classes: HashSet<_> = COMPONENTS.iter().map(|component| component.class).collect();
-        let fields: HashSet<_> = COMPONENTS.iter().map(|component| component.field).collect();
-        assert_eq!((classes.len(), fields.len()), (9, 9));
-        let federated = || COMPONENTS.iter().map(|component| &component.federated);
-        let fields: HashSet<_> = federated().map(|federated| federated.field).collect();
-        let names: HashSet<_> = federated().map(|federated| federated.name).collect();
-        assert_eq!((fields.len(), names.len()), (9, 9));
-        assert!(classes.iter().all(|class| is_dns_label(class)));
-    }
-
-    #[test]
-    fn no_two_rows_write_the_same_thing_into_one_container() {
-        let mut written = HashSet::new();
-        for component in &COMPONENTS {
-            for pod in component.pods {
-                for container in pod.containers {
-                    let paths = pod.mount.iter().map(|mount| mount.path);
-                    let env = pod.env.iter().map(|env| env.name);
-                    for item in paths.chain(env) {
-                        assert!(written.insert((pod.app, container.name, item)), "{:?}: {item}", component.id);
-                    }
-                }
-            }
-        }
-    }
-
-    /// One token, one identity: Entra would take either.
-    #[test]
-    fn no_two_rows_share_a_service_account_and_no_row_has_one_name_twice() {
-        let mut accounts = HashSet::new();
-        for ServiceAccount { namespace, name, .. } in COMPONENTS.iter().flat_map(|row| row.federated.service_accounts) {
-            assert!(is_dns_label(namespace) && is_dns_label(name) && accounts.insert((namespace, name)), "{name}");
-        }
-        for row in &COMPONENTS {
-            let accounts = row.federated.service_accounts;
-            let suffixes: HashSet<_> = accounts.iter().map(|account| account.suffix).collect();
-            assert!(!accounts.is_empty() && suffixes.len() == accounts.len(), "{:?}", row.id);
-        }
-    }
-
-    #[test]
-    fn the_first_pod_of_a_row_mounts_and_every_pod_gets_something() {
-        for component in &COMPONENTS {
-            assert!(component.pods[0].mount.is_some(), "{:?}", component.id);
-            assert!(component.pods.iter().all(|pod| pod.mount.is_some() || !pod.env.is_empty()));
-            assert!(component.pods.iter().all(|pod| pod.containers[0].presence == Presence::Required));
-            assert!(component.pods.iter().flat_map(|pod| &pod.mount).all(|mount| is_secret_name(mount.volume)));
-        }
-    }
 }
