@@ -13,7 +13,7 @@ use crate::{
     observed::{Cluster, Observed},
     pause::permission,
     plan::{Plan, WorkloadIdentities},
-    settings::daemon::AzureClusterIdentityWriting,
+    settings::daemon::{AzureClusterIdentityWriting, ConfigurationCheck},
     status::{self, Outcome},
 };
 
@@ -54,7 +54,8 @@ fn federated_outcome(seen: &Seen, identities: &WorkloadIdentities) -> Outcome {
         return Outcome::NoPlan(Reason::Deleting, "the HostedCluster is being deleted".to_owned());
     }
     let capz = settings.azure_cluster_identity == AzureClusterIdentityWriting::Apply;
-    let sight = Sight { settings: settings.wiring.as_deref(), capz };
+    let configuration = settings.configuration_check == ConfigurationCheck::Metadata;
+    let sight = Sight { settings: settings.wiring.as_deref(), capz, configuration };
     Outcome::Federated(federated(identities, observed, sight))
 }
 

@@ -5,6 +5,7 @@ mod admission;
 pub mod apply;
 pub mod certificates;
 pub mod client;
+pub mod configuration;
 mod credentials;
 pub mod daemon;
 mod decide;

@@ -7,13 +7,14 @@
 //! openshift/csi-operator: `pkg/driver/azure-{disk,file}`. Federated identities: `cmd/infra/azure/identities.go` of
 //! openshift/hypershift, and its token minters.
 
+mod left_out;
 #[cfg(test)]
 mod tests;
 
 use hcp_identity_api::hosted_cluster::{
-    AzureKms, ControlPlaneManagedIdentities, HostedCluster, ManagedIdentity, SecretEncryptionType, WorkloadIdentities,
-    WorkloadIdentity, annotations,
+    AzureKms, ControlPlaneManagedIdentities, HostedCluster, ManagedIdentity, WorkloadIdentities, WorkloadIdentity,
 };
+use left_out::{kms_in_use, kms_left_out, kms_not_federated, never, no_ingress, no_machine_management, no_registry};
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumIter, EnumString, IntoStaticStr};
 
@@ -98,10 +99,55 @@ pub struct Token {
     pub minter: &'static str,
     /// The volume that it writes them to.
     pub volume: &'static str,
-    /// Whether the row's containers have the identity in their environment. The others have it in their configuration.
-    pub in_environment: bool,
+    /// What says to the row's containers as whom they sign in.
+    pub told_by: &'static [Place],
     /// Who writes that, and when they do not.
     pub written_by: &'static str,
+}
+
+/// What says as whom a pod signs in.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Place {
+    /// The environment of its containers.
+    Environment,
+    /// A Secret with a `cloud.conf`.
+    Config(&'static str),
+    /// A Secret with a key for each of it.
+    Keys(&'static str),
+    /// The ServiceAccount of the control plane namespace that it runs as.
+    ServiceAccount(&'static str),
+}
+
+impl Place {
+    /// Keys that its Secret cannot do without.
+    #[must_use]
+    pub fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Config(_) => &["cloud.conf"],
+            Self::Keys(_) => &["azure_client_id", "azure_tenant_id", "azure_federated_token_file"],
+            Self::Environment | Self::ServiceAccount(_) => &[],
+        }
+    }
+
+    /// Annotations of its ServiceAccount: the client id, and the tenant.
+    #[must_use]
+    pub fn annotations(self) -> &'static [&'static str] {
+        match self {
+            Self::ServiceAccount(_) => &["azure.workload.identity/client-id", "azure.workload.identity/tenant-id"],
+            Self::Environment | Self::Config(_) | Self::Keys(_) => &[],
+        }
+    }
+
+    /// The name of its Secret.
+    #[must_use]
+    pub fn secret(self) -> Option<&'static str> {
+        if let Self::Config(name) | Self::Keys(name) = self { Some(name) } else { None }
+    }
+
+    #[must_use]
+    pub fn service_account(self) -> Option<&'static str> {
+        if let Self::ServiceAccount(name) = self { Some(name) } else { None }
+    }
 }
 
 /// What Azure's SDKs read of the environment to sign in with a token.
@@ -252,7 +298,10 @@ pub static COMPONENTS: [Component; 9] = [
             token: Token {
                 minter: CLOUD_TOKEN_MINTER,
                 volume: CLOUD_TOKEN,
-                in_environment: false,
+                told_by: &[
+                    Place::Config("azure-cloud-config"),
+                    Place::ServiceAccount("azure-cloud-controller-manager"),
+                ],
                 written_by: CONTROL_PLANE_OPERATOR,
             },
         },
@@ -280,7 +329,7 @@ pub static COMPONENTS: [Component; 9] = [
             token: Token {
                 minter: CLOUD_TOKEN_MINTER,
                 volume: CLOUD_TOKEN,
-                in_environment: true,
+                told_by: &[Place::Environment],
                 written_by: HYPERSHIFT_OPERATOR,
             },
         },
@@ -308,7 +357,7 @@ pub static COMPONENTS: [Component; 9] = [
             token: Token {
                 minter: CLOUD_TOKEN_MINTER,
                 volume: CLOUD_TOKEN,
-                in_environment: true,
+                told_by: &[Place::Environment],
                 written_by: HYPERSHIFT_OPERATOR,
             },
         },
@@ -336,7 +385,7 @@ pub static COMPONENTS: [Component; 9] = [
             token: Token {
                 minter: CLOUD_TOKEN_MINTER,
                 volume: CLOUD_TOKEN,
-                in_environment: false,
+                told_by: &[Place::Keys("azure-ingress-credentials")],
                 written_by: CONTROL_PLANE_OPERATOR,
             },
         },
@@ -376,7 +425,7 @@ pub static COMPONENTS: [Component; 9] = [
             token: Token {
                 minter: CLOUD_TOKEN,
                 volume: CLOUD_TOKEN,
-                in_environment: false,
+                told_by: &[Place::Keys("cloud-network-config-controller-creds")],
                 written_by: NETWORK_OPERATOR,
             },
         },
@@ -417,7 +466,7 @@ pub static COMPONENTS: [Component; 9] = [
             token: Token {
                 minter: "token-minter",
                 volume: "bound-sa-token",
-                in_environment: false,
+                told_by: &[Place::Config("azure-disk-csi-config")],
                 written_by: DRIVER_OPERATOR,
             },
         },
@@ -457,7 +506,7 @@ pub static COMPONENTS: [Component; 9] = [
             token: Token {
                 minter: "token-minter",
                 volume: "bound-sa-token",
-                in_environment: false,
+                told_by: &[Place::Config("azure-file-csi-config")],
                 written_by: DRIVER_OPERATOR,
             },
         },
@@ -498,7 +547,7 @@ pub static COMPONENTS: [Component; 9] = [
             token: Token {
                 minter: CLOUD_TOKEN_MINTER,
                 volume: CLOUD_TOKEN,
-                in_environment: false,
+                told_by: &[Place::Keys("azure-image-registry-credentials")],
                 written_by: CONTROL_PLANE_OPERATOR,
             },
         },
@@ -536,7 +585,7 @@ pub static COMPONENTS: [Component; 9] = [
             token: Token {
                 minter: "azure-kms-token-minter",
                 volume: "azure-kms-cloud-token",
-                in_environment: true,
+                told_by: &[Place::Environment, Place::Config("azure-kms-config")],
                 written_by: CONTROL_PLANE_OPERATOR,
             },
         },
@@ -564,97 +613,6 @@ fn control_plane(cluster: &HostedCluster) -> Option<&ControlPlaneManagedIdentiti
 
 fn workload(cluster: &HostedCluster) -> Option<&WorkloadIdentities> {
     cluster.spec.platform.azure.as_ref()?.azure_authentication_config.workload_identities.as_ref()
-}
-
-fn never(_: &HostedCluster) -> Option<LeftOut> {
-    None
-}
-
-fn no_machine_management(cluster: &HostedCluster) -> Option<LeftOut> {
-    let annotations = cluster.metadata.annotations.as_ref()?;
-    annotations.contains_key(annotations::DISABLE_MACHINE_MANAGEMENT).then_some(LeftOut {
-        severity: Severity::Note,
-        reason: Reason::MachineManagementDisabled,
-        field: "metadata.annotations",
-        message: "HyperShift runs no capi-provider with the annotation hypershift.openshift.io/disable-machine-management",
-        remedy: "remove the annotation if HyperShift is to manage the node pools",
-    })
-}
-
-fn no_ingress(cluster: &HostedCluster) -> Option<LeftOut> {
-    let message = "HyperShift runs no ingress-operator without the capability Ingress";
-    capability_disabled(cluster, "Ingress", message)
-}
-
-fn no_registry(cluster: &HostedCluster) -> Option<LeftOut> {
-    let message = "HyperShift runs no cluster-image-registry-operator without the capability ImageRegistry";
-    capability_disabled(cluster, "ImageRegistry", message)
-}
-
-fn capability_disabled(cluster: &HostedCluster, capability: &str, message: &'static str) -> Option<LeftOut> {
-    let left_out = LeftOut {
-        severity: Severity::Note,
-        reason: Reason::CapabilityDisabled,
-        field: "spec.capabilities.disabled",
-        message,
-        remedy: "nothing is to be done, unless the capability is wanted",
-    };
-    cluster.spec.capabilities.disabled.iter().any(|name| name == capability).then_some(left_out)
-}
-
-/// HyperShift's condition for the mount into control-plane-operator is only that `spec.secretEncryption.kms` is there
-/// (`v2/controlplaneoperator/deployment.go`): without a class that pod cannot start, whatever the reason.
-fn kms_left_out(cluster: &HostedCluster) -> Option<LeftOut> {
-    let warning = |field, message| {
-        let (severity, reason) = (Severity::Warning, Reason::KmsIdentityUnused);
-        let remedy = "name a managed identity in spec.secretEncryption.kms.azure.kms with the type kms, or remove kms";
-        Some(LeftOut { severity, reason, field, message, remedy })
-    };
-    let encryption = cluster.spec.secret_encryption.as_ref()?;
-    let uses_kms = encryption.encryption_type.as_ref()?.is(&SecretEncryptionType::Kms);
-    let Some(kms) = &encryption.kms else {
-        let missing = warning("spec.secretEncryption", "the type is kms, and spec.secretEncryption.kms is missing");
-        return missing.filter(|_| uses_kms);
-    };
-    if !uses_kms {
-        return warning(
-            "spec.secretEncryption.kms",
-            "the type is not kms; but HyperShift mounts it into control-plane-operator wherever kms is set, and that pod \
-             waits until something writes the class",
-        );
-    }
-    if kms.provider != "Azure" {
-        return warning(
-            "spec.secretEncryption.kms.provider",
-            "the KMS provider is not Azure; but HyperShift mounts it into control-plane-operator wherever kms is set, and \
-             that pod waits until something writes the class",
-        );
-    }
-    match &kms.azure {
-        None => warning("spec.secretEncryption.kms", "the KMS provider is Azure, and kms.azure is missing"),
-        Some(azure) if azure.kms.is_none() => warning(
-            "spec.secretEncryption.kms.azure",
-            "no managed identity is named for KMS, and the control plane uses managed identities; HyperShift mounts the \
-             class into control-plane-operator all the same, and that pod waits until something writes it",
-        ),
-        Some(_) => None,
-    }
-}
-
-/// Nothing of the CRD holds the kind of the KMS identity to that of the others.
-fn kms_not_federated(cluster: &HostedCluster) -> Option<LeftOut> {
-    kms_in_use(cluster)?.workload_identity.is_none().then_some(LeftOut {
-        severity: Severity::Warning,
-        reason: Reason::KmsIdentityUnused,
-        field: "spec.secretEncryption.kms.azure",
-        message: "no workload identity is named for KMS, and the control plane uses workload identities",
-        remedy: "name one in spec.secretEncryption.kms.azure.workloadIdentity, in the place of kms",
-    })
-}
-
-fn kms_in_use(cluster: &HostedCluster) -> Option<&AzureKms> {
-    let used = cluster.spec.secret_encryption.as_ref()?.encryption_type.as_ref()?.is(&SecretEncryptionType::Kms);
-    azure_kms(cluster).filter(|_| used)
 }
 
 const fn account(namespace: &'static str, name: &'static str, suffix: &'static str) -> ServiceAccount {

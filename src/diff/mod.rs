@@ -163,7 +163,7 @@ pub struct ComponentState {
 
 impl ComponentState {
     /// Of which nothing else is known.
-    fn new(id: Id, reason: Reason) -> Self {
+    pub(crate) fn new(id: Id, reason: Reason) -> Self {
         Self {
             id,
             reason,

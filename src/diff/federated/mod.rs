@@ -10,10 +10,10 @@ use serde_json::Value;
 
 use super::{ComponentState, Said, failed_mounts::words, names, workloads::text};
 use crate::{
-    component::{Component, Presence, TOKEN_FILE, TokenEnv},
+    component::{Component, Place, Presence, TOKEN_FILE, TokenEnv},
     condition::Reason,
     finding::Quoted,
-    observed::{Item, Observed, Owner, Phase, Pod, Workload},
+    observed::{Item, Observed, Owner, Phase, Pod, Sighted, Workload},
     plan::{Template, WorkloadIdentities, WorkloadIdentity},
     settings::Settings,
 };
@@ -25,6 +25,8 @@ pub struct Sight<'s> {
     pub settings: Option<&'s Settings>,
     /// Whether AzureClusterIdentities are watched.
     pub capz: bool,
+    /// Whether Secrets and ServiceAccounts are asked for.
+    pub configuration: bool,
 }
 
 /// The state of each component that the HostedCluster names an identity for, in the order of the table.
@@ -45,7 +47,12 @@ impl<'l> Look<'l> {
         let workloads: Vec<_> = self.observed.workloads.iter().filter(|workload| self.is_about(workload)).collect();
         let mut said: Vec<Said> = workloads.iter().flat_map(|workload| self.template(workload)).collect();
         said.extend(self.cluster_identity());
+        said.extend(self.configuration());
         if workloads.is_empty() {
+            // What is missing is on its way, as its pod is.
+            said.iter_mut().filter(|(reason, _)| *reason == Reason::NotFederated).for_each(|(reason, _)| {
+                *reason = Reason::WaitingForWorkload;
+            });
             let (app, containers) = self.pod();
             let container = containers.first().map(|(name, _)| *name).unwrap_or_default();
             let message =
@@ -110,7 +117,7 @@ impl<'l> Look<'l> {
         }
         let mut others = Vec::new();
         let (_, containers) = self.pod();
-        for (container, _) in containers.into_iter().filter(|_| token.in_environment) {
+        for (container, _) in containers.into_iter().filter(|_| token.told_by.contains(&Place::Environment)) {
             let Some(container) = named(workload, "containers", container) else { continue };
             self.environment(workload, container, &mut lacks, &mut others);
         }
@@ -181,13 +188,59 @@ impl<'l> Look<'l> {
         Some((Reason::OtherIdentity, message))
     }
 
+    /// The objects that say to the pod as whom it signs in, as far as they were looked at.
+    fn configuration(&self) -> Vec<Said> {
+        let Some(configuration) = &self.observed.configuration else { return Vec::new() };
+        let told_by = self.row().federated.token.told_by;
+        let seen = told_by.iter().filter_map(|place| Some((*place, configuration.objects.get(place)?.as_ref())));
+        seen.filter_map(|(place, seen)| self.object(place, seen)).collect()
+    }
+
+    fn object(&self, place: Place, seen: Option<&Sighted>) -> Option<Said> {
+        let written_by = self.row().federated.token.written_by;
+        let Some(seen) = seen else {
+            return Some((Reason::NotFederated, format!("{} is missing; {written_by}", object_name(place))));
+        };
+        let by = by(seen.managers.iter().map(|manager| &**manager));
+        let missing: Vec<_> = seen.lacks(place).collect();
+        if !missing.is_empty() {
+            let message = format!("{}{by} lacks {}; {written_by}", object_name(place), missing.join(", "));
+            return Some((Reason::NotFederated, message));
+        }
+        let annotated = place.annotations().iter().zip([&*self.identity.client_id, &*self.identities.tenant]);
+        let other = annotated.into_iter().find_map(|(name, wanted)| {
+            let found = seen.annotations.get(*name).map(|value| &**value).unwrap_or_default();
+            (!same(found, wanted)).then(|| format!("{name}: {}{by}, and {wanted} is wanted", Quoted(found)))
+        })?;
+        Some((Reason::OtherIdentity, format!("{} has {other}; {written_by}", object_name(place))))
+    }
+
     /// What nobody has looked at.
-    fn unseen(&self) -> Option<Said> {
-        let unseen = self.row().azure_cluster_identity && !self.sight.capz;
-        unseen.then(|| {
+    fn unseen(&self) -> Vec<Said> {
+        let row = self.row();
+        let identity = (row.azure_cluster_identity && !self.sight.capz).then(|| {
             let name = &self.identities.cluster.name;
-            (Reason::Ready, format!("AzureClusterIdentity {name} is not looked at, as azureClusterIdentity is none"))
-        })
+            format!("AzureClusterIdentity {name} is not looked at, as azureClusterIdentity is none")
+        });
+        let objects = row.federated.token.told_by.iter().filter(|place| **place != Place::Environment);
+        let known = self.observed.configuration.as_ref();
+        let unknown = objects.filter(|place| known.is_none_or(|known| !known.objects.contains_key(place)));
+        let unknown: Vec<_> = unknown.map(|place| object_name(*place)).collect();
+        let why = match known.and_then(|known| known.trouble.as_deref()) {
+            Some(trouble) => trouble,
+            None if self.sight.configuration => "its turn has not come",
+            None => "configurationCheck is none",
+        };
+        let objects = (!unknown.is_empty()).then(|| format!("not looked at: {}, as {why}", unknown.join(", ")));
+        identity.into_iter().chain(objects).map(|message| (Reason::Ready, message)).collect()
+    }
+}
+
+fn object_name(place: Place) -> String {
+    match place {
+        Place::Environment => "the environment".to_owned(),
+        Place::Config(name) | Place::Keys(name) => format!("Secret {name}"),
+        Place::ServiceAccount(name) => format!("ServiceAccount {name}"),
     }
 }
 

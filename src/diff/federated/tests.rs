@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     component::{COMPONENTS, Id},
-    observed::{CapzIdentity, FailedMount, Why},
+    observed::{CapzIdentity, Configuration, FailedMount, Why},
     plan,
     testing::{settings, workload_identities},
 };
@@ -36,7 +36,31 @@ impl World {
             let pod = Pod { name: format!("{app}-1").into(), app: app.into(), ..Pod::default() };
             world.observed.pods.push(Pod { phase: Phase::Running, uid: app.into(), ..pod });
         }
+        world.observed.configuration = Some(world.configuration());
         world
+    }
+
+    /// Everything that says to pods as whom they sign in.
+    fn configuration(&self) -> Configuration {
+        let mut configuration = Configuration::default();
+        for identity in &self.identities.named {
+            for place in Component::of(identity.component).federated.token.told_by {
+                let values = [&*identity.client_id, &*self.identities.tenant];
+                let annotations = place.annotations().iter().zip(values);
+                let sighted = Sighted {
+                    managers: vec!["control-plane-operator".into()],
+                    keys: place.keys().iter().map(|key| (*key).into()).collect(),
+                    annotations: annotations.map(|(name, value)| ((*name).into(), value.into())).collect(),
+                };
+                configuration.objects.insert(*place, Some(sighted));
+            }
+        }
+        configuration
+    }
+
+    /// One of them.
+    fn object(&mut self, place: Place) -> &mut Option<Sighted> {
+        self.observed.configuration.as_mut().unwrap().objects.get_mut(&place).unwrap()
     }
 
     fn template(&self, row: &Component, client_id: &str) -> Value {
@@ -49,7 +73,8 @@ impl World {
             };
             json!({"name": variable.to_string(), "value": value})
         };
-        let env: Vec<_> = TokenEnv::ALL.into_iter().filter(|_| token.in_environment).map(env).collect();
+        let env: Vec<_> =
+            TokenEnv::ALL.into_iter().filter(|_| token.told_by.contains(&Place::Environment)).map(env).collect();
         let containers = row.pods[0].containers.iter();
         let containers = containers.map(|container| json!({"name": container.name, "env": env.clone()}));
         json!({
@@ -72,7 +97,7 @@ impl World {
     }
 
     fn states(&self) -> Vec<ComponentState> {
-        federated(&self.identities, &self.observed, Sight { settings: None, capz: true })
+        federated(&self.identities, &self.observed, Sight { settings: None, capz: true, configuration: true })
     }
 
     fn state(&self, id: Id) -> ComponentState {
@@ -185,7 +210,11 @@ fn cluster_api_signs_in_as_the_node_pools_identity() {
     assert!(world.only(Id::NodePool, Reason::NotFederated).contains("AzureClusterIdentity prod is missing"));
     world.observed.capz_installed = false;
     world.only(Id::NodePool, Reason::CapzNotInstalled);
-    let unseen = federated(&world.identities, &world.observed, Sight { settings: Some(&settings()), capz: false });
+    let unseen = federated(
+        &world.identities,
+        &world.observed,
+        Sight { settings: Some(&settings()), capz: false, configuration: true },
+    );
     let unseen = unseen.into_iter().find(|state| state.id == Id::NodePool).unwrap();
     assert_eq!((unseen.reason, unseen.wired), (Reason::Ready, true));
     assert!(unseen.message.contains("is not looked at"), "{}", unseen.message);
@@ -216,4 +245,61 @@ fn a_pod_without_its_secret_is_told_by_its_kubelet() {
     let message = world.only(Id::CloudProvider, Reason::WaitingForPod);
     assert!(message.contains("volume cloud-config of cloud-controller-manager-1 cannot be mounted"), "{message}");
     assert_eq!(world.state(Id::CloudProvider).mounted_pods, 0);
+}
+
+const CLOUD_CONFIG: Place = Place::Config("azure-cloud-config");
+const ACCOUNT: Place = Place::ServiceAccount("azure-cloud-controller-manager");
+
+#[test]
+fn a_secret_that_is_missing_or_lacks_a_key_is_told() {
+    let mut world = World::new();
+    *world.object(CLOUD_CONFIG) = None;
+    let message = world.only(Id::CloudProvider, Reason::NotFederated);
+    assert!(message.starts_with("Secret azure-cloud-config is missing; control-plane-operator writes it"), "{message}");
+    let mut world = World::new();
+    let ingress = world.object(Place::Keys("azure-ingress-credentials")).as_mut().unwrap();
+    ingress.keys.retain(|key| &**key != "azure_federated_token_file");
+    ingress.keys.push("azure_client_secret".into());
+    let message = world.only(Id::Ingress, Reason::NotFederated);
+    let lacks =
+        "Secret azure-ingress-credentials (written by control-plane-operator) lacks azure_federated_token_file; ";
+    assert!(message.starts_with(lacks), "{message}");
+    // Without a word of who wrote it, its keys are not known.
+    let ingress = world.object(Place::Keys("azure-ingress-credentials")).as_mut().unwrap();
+    ingress.keys.clear();
+    world.only(Id::Ingress, Reason::Ready);
+}
+
+#[test]
+fn a_service_account_of_another_identity_is_told() {
+    for annotation in ACCOUNT.annotations() {
+        let mut world = World::new();
+        let account = world.object(ACCOUNT).as_mut().unwrap();
+        account.annotations.insert((*annotation).into(), "other".into());
+        let message = world.only(Id::CloudProvider, Reason::OtherIdentity);
+        let has = format!("ServiceAccount azure-cloud-controller-manager has {annotation}: \"other\" (written by ");
+        assert!(message.starts_with(&has), "{message}");
+        let account = world.object(ACCOUNT).as_mut().unwrap();
+        account.annotations.remove(*annotation);
+        assert!(world.only(Id::CloudProvider, Reason::OtherIdentity).contains("has azure.workload.identity/"));
+    }
+}
+
+#[test]
+fn what_was_not_looked_at_is_said_with_the_reason_and_lowers_nothing() {
+    let mut world = World::new();
+    let configuration = world.observed.configuration.as_mut().unwrap();
+    configuration.objects.remove(&ACCOUNT);
+    configuration.trouble = Some("may not get serviceaccounts".to_owned());
+    let message = world.only(Id::CloudProvider, Reason::Ready);
+    let unseen = "not looked at: ServiceAccount azure-cloud-controller-manager, as may not get serviceaccounts";
+    assert_eq!(message, unseen);
+    world.observed.configuration = None;
+    let message = world.only(Id::CloudProvider, Reason::Ready);
+    assert!(message.ends_with("as its turn has not come"), "{message}");
+    let sight = Sight { settings: None, capz: true, configuration: false };
+    let state = federated(&world.identities, &world.observed, sight).swap_remove(0);
+    let unseen = "not looked at: Secret azure-cloud-config, ServiceAccount azure-cloud-controller-manager, as configurationCheck \
+                  is none";
+    assert_eq!((&*state.message, state.wired), (unseen, true));
 }
