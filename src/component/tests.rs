@@ -73,3 +73,17 @@ fn the_first_pod_of_a_row_mounts_and_every_pod_gets_something() {
         assert!(component.pods.iter().flat_map(|pod| &pod.mount).all(|mount| is_secret_name(mount.volume)));
     }
 }
+
+/// Their Secrets and ServiceAccounts are asked for by name.
+#[test]
+fn every_row_is_told_as_whom_it_signs_in_and_by_no_object_of_another() {
+    let mut objects = HashSet::new();
+    for row in &COMPONENTS {
+        let Token { minter, volume, told_by, .. } = &row.federated.token;
+        assert!(is_dns_label(minter) && is_dns_label(volume) && !told_by.is_empty(), "{:?}", row.id);
+        for name in told_by.iter().filter_map(|place| place.secret().or(place.service_account())) {
+            assert!(is_dns_label(name) && objects.insert(name), "{name}");
+        }
+    }
+    assert_eq!(objects.len(), 8);
+}

@@ -235,8 +235,7 @@ async fn apply(stage: &Stage, plane: &str, kind: (&str, &str, &str), mut object:
 async fn apply_secret(stage: &Stage, plane: &str, name: &str, keys: &[&str]) {
     let data: serde_json::Map<_, _> = keys.iter().map(|key| ((*key).to_owned(), json!(CANARY[1]))).collect();
     let annotations = json!({"kubectl.kubernetes.io/last-applied-configuration": CANARY.join(" ")});
-    apply(stage, plane, SECRET, json!({"metadata": {"name": name, "annotations": annotations}, "data": data}))
-        .await;
+    apply(stage, plane, SECRET, json!({"metadata": {"name": name, "annotations": annotations}, "data": data})).await;
 }
 
 fn says(status: &Value, id: &str, reason: &str, text: &str) {
@@ -275,7 +274,7 @@ async fn where_it_is_asked_for_the_metadata_of_secrets_is_looked_at_and_no_value
     let status = stage.ready_reason("prod", "WorkloadIdentities").await;
     assert_eq!(component(&status, "cloud-provider").get("message"), None, "all of it was looked at: {status:#}");
     assert!(proxy.asked(|line| line.contains("/secrets/")) >= 14, "twice each");
-    assert_eq!(proxy.asked(|line| line.contains("/secrets") && !line.ends_with(" as metadata")), 0);
+    assert_eq!(proxy.asked(|line| line.contains("/secrets/") && !line.ends_with(" as metadata")), 0);
     let told = [status.to_string(), daemon.log(), daemon.metrics()].concat();
     assert!(!CANARY.iter().any(|canary| told.contains(canary)), "{told}");
 }
@@ -290,7 +289,7 @@ async fn without_the_right_it_is_said_that_nothing_was_looked_at_and_without_the
     let unasked = stage.daemon_behind(&proxy, &[]);
     let status = stage.ready_reason("prod", "WorkloadIdentities").await;
     says(&status, "ingress", "Ready", "not looked at: Secret azure-ingress-credentials, as configurationCheck is none");
-    assert_eq!(proxy.asked(|line| line.contains("/secrets") || line.contains("/serviceaccounts")), 0);
+    assert_eq!(proxy.asked(|line| line.contains("/secrets/") || line.contains("/serviceaccounts/")), 0);
     assert_eq!(unasked.stop().0, 0);
     let _denied = stage.daemon(&["--configuration-check", "metadata"]).await;
     wait_until("it is said", async || {
