@@ -143,7 +143,7 @@ impl<'l> Look<'l> {
             };
             // What stands elsewhere is not known here.
             let Some(value) = text(found, "value").filter(|value| !same(value, wanted)) else { continue };
-            let by = written_by(workload, Item::Env(name.into(), variable.to_string().into()));
+            let by = written_by(workload, &Item::Env(name.into(), variable.to_string().into()));
             let found = Quoted(value);
             others.push(format!("{variable}={found} in the container {name}{by}, and {wanted} is wanted"));
         }
@@ -268,8 +268,8 @@ fn same(found: &str, wanted: &str) -> bool {
     if wanted == TOKEN_FILE { found == wanted } else { found.eq_ignore_ascii_case(wanted) }
 }
 
-fn written_by(workload: &Workload, item: Item) -> String {
-    let owners = workload.owners.iter().filter(|(owned, _)| *owned == item).flat_map(|(_, owners)| owners);
+fn written_by(workload: &Workload, item: &Item) -> String {
+    let owners = workload.owners.iter().filter(|(owned, _)| owned == item).flat_map(|(_, owners)| owners);
     by(owners.map(|owner| &**owner))
 }
 
