@@ -11,8 +11,8 @@ use hcp_identity::component::{COMPONENTS, EnvValue, Place, Presence, Token};
 fn told(place: Place) -> String {
     match place {
         Place::Environment => "environment".to_owned(),
-        Place::Config(name) | Place::Keys(name) => format!("Secret `{name}`"),
-        Place::ServiceAccount(name) => format!("ServiceAccount `{name}`"),
+        Place::Config(name, _) | Place::Keys(name, _) => format!("Secret `{name}`"),
+        Place::ServiceAccount(name, _) => format!("ServiceAccount `{name}`"),
     }
 }
 

@@ -77,7 +77,7 @@ fn lines(preview: &Preview) -> Vec<String> {
             lines.push(format!("! HostedCluster {} {reason}: {message}", preview.key));
         }
         status::Outcome::Planned { difference, .. } => lines.extend(waiting(preview, &difference.components)),
-        status::Outcome::Federated(components) => lines.extend(waiting(preview, components)),
+        status::Outcome::Federated { components, .. } => lines.extend(waiting(preview, components)),
     }
     lines
 }

@@ -44,12 +44,10 @@ pub async fn follow(shared: Arc<Shared>, client: Client) {
         tokio::time::sleep(PERIOD).await;
         let wanted = shared.settings().settings.configuration_check == ConfigurationCheck::Metadata;
         let clusters = if wanted && shared.leads_since().is_some() { federated(&shared) } else { Vec::new() };
-        let gone = |key: &ClusterKey| !clusters.iter().any(|(other, _)| other == key);
-        due.retain(|key, _| !gone(key));
-        if !wanted {
-            let news = shared.store().configurations.clear();
-            shared.news(news);
-        }
+        let is_looked_at = |key: &ClusterKey| clusters.iter().any(|(other, _)| other == key);
+        due.retain(|key, _| is_looked_at(key));
+        let news = shared.store().configurations.keep(is_looked_at);
+        shared.news(news);
         for (key, identities) in clusters {
             if due.get(&key).is_some_and(|due| Instant::now() < *due) {
                 continue;
@@ -79,9 +77,11 @@ impl Configurations {
         changed
     }
 
-    /// Nothing is looked at any more: for these, that is news.
-    fn clear(&mut self) -> Vec<ClusterKey> {
-        std::mem::take(&mut self.0).into_keys().collect()
+    /// Forgets those that are not looked at any more: for them, that is news.
+    fn keep(&mut self, is_looked_at: impl Fn(&ClusterKey) -> bool) -> Vec<ClusterKey> {
+        let forgotten: Vec<_> = self.0.keys().filter(|key| !is_looked_at(key)).cloned().collect();
+        forgotten.iter().for_each(|key| drop(self.0.remove(key)));
+        forgotten
     }
 }
 
@@ -104,10 +104,10 @@ async fn look(client: &Client, identities: &WorkloadIdentities) -> Configuration
     for place in places.copied() {
         let seen = match place {
             Place::Environment => continue,
-            Place::Config(name) | Place::Keys(name) => {
+            Place::Config(name, _) | Place::Keys(name, _) => {
                 metadata::<Secret>(client, &CONFIGURATION_SECRETS, namespace, name).await
             }
-            Place::ServiceAccount(name) => {
+            Place::ServiceAccount(name, _) => {
                 metadata::<ServiceAccount>(client, &CONFIGURATION_ACCOUNTS, namespace, name).await
             }
         };
@@ -159,6 +159,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::component::Operator;
 
     fn seen(place: Place) -> Sighted {
         let metadata = json!({
@@ -177,7 +178,7 @@ mod tests {
 
     #[test]
     fn of_a_secret_its_keys_and_its_writers_are_kept_and_no_value() {
-        let secret = seen(Place::Config("azure-cloud-config"));
+        let secret = seen(Place::Config("azure-cloud-config", Operator::ControlPlaneOperator));
         assert_eq!(secret.keys, ["cloud.conf".into()]);
         assert_eq!(secret.managers, ["control-plane-operator".into(), "labels".into()]);
         assert!(!format!("{secret:?}").contains("c2VjcmV0") && secret.annotations.is_empty());
@@ -185,7 +186,7 @@ mod tests {
 
     #[test]
     fn of_a_service_account_what_says_who_its_pods_are_is_kept() {
-        let account = seen(Place::ServiceAccount("azure-cloud-controller-manager"));
+        let account = seen(Place::ServiceAccount("azure-cloud-controller-manager", Operator::ControlPlaneOperator));
         let annotations = account.annotations.iter().map(|(key, value)| (&**key, &**value));
         assert_eq!(annotations.collect::<Vec<_>>(), [("azure.workload.identity/client-id", "client")]);
     }

@@ -56,7 +56,9 @@ fn federated_outcome(seen: &Seen, identities: &WorkloadIdentities) -> Outcome {
     let capz = settings.azure_cluster_identity == AzureClusterIdentityWriting::Apply;
     let configuration = settings.configuration_check == ConfigurationCheck::Metadata;
     let sight = Sight { settings: settings.wiring.as_deref(), capz, configuration };
-    Outcome::Federated(federated(identities, observed, sight))
+    // A replica that has just begun to lead says nothing before it has looked.
+    let waiting = configuration && observed.configuration.is_none();
+    Outcome::Federated { components: federated(identities, observed, sight), waiting }
 }
 
 /// What a HostedCluster asks for, whatever there is of it on the cluster.

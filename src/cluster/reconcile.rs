@@ -239,7 +239,8 @@ impl Outcome {
 
     fn is_passing(&self) -> bool {
         match self {
-            Self::NoPlan(..) | Self::Federated(_) => false,
+            Self::NoPlan(..) => false,
+            Self::Federated { waiting, .. } => *waiting,
             Self::Planned { difference, failures } => {
                 failures.iter().all(|failure| !failure.refused)
                     && (difference.waiting || !failures.is_empty())

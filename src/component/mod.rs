@@ -110,12 +110,20 @@ pub struct Token {
 pub enum Place {
     /// The environment of its containers.
     Environment,
-    /// A Secret with a `cloud.conf`.
-    Config(&'static str),
+    /// A Secret with a `cloud.conf`, and who writes it.
+    Config(&'static str, Operator),
     /// A Secret with a key for each of it.
-    Keys(&'static str),
+    Keys(&'static str, Operator),
     /// The ServiceAccount of the control plane namespace that it runs as.
-    ServiceAccount(&'static str),
+    ServiceAccount(&'static str, Operator),
+}
+
+/// An operator of HyperShift's.
+#[derive(Clone, Copy, Debug, Display, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Operator {
+    ControlPlaneOperator,
+    HypershiftOperator,
 }
 
 impl Place {
@@ -123,9 +131,9 @@ impl Place {
     #[must_use]
     pub fn keys(self) -> &'static [&'static str] {
         match self {
-            Self::Config(_) => &["cloud.conf"],
-            Self::Keys(_) => &["azure_client_id", "azure_tenant_id", "azure_federated_token_file"],
-            Self::Environment | Self::ServiceAccount(_) => &[],
+            Self::Config(..) => &["cloud.conf"],
+            Self::Keys(..) => &["azure_client_id", "azure_tenant_id", "azure_federated_token_file"],
+            Self::Environment | Self::ServiceAccount(..) => &[],
         }
     }
 
@@ -133,20 +141,29 @@ impl Place {
     #[must_use]
     pub fn annotations(self) -> &'static [&'static str] {
         match self {
-            Self::ServiceAccount(_) => &["azure.workload.identity/client-id", "azure.workload.identity/tenant-id"],
-            Self::Environment | Self::Config(_) | Self::Keys(_) => &[],
+            Self::ServiceAccount(..) => &["azure.workload.identity/client-id", "azure.workload.identity/tenant-id"],
+            Self::Environment | Self::Config(..) | Self::Keys(..) => &[],
+        }
+    }
+
+    /// Who writes the object, if it is one.
+    #[must_use]
+    pub fn operator(self) -> Option<Operator> {
+        match self {
+            Self::Environment => None,
+            Self::Config(_, by) | Self::Keys(_, by) | Self::ServiceAccount(_, by) => Some(by),
         }
     }
 
     /// The name of its Secret.
     #[must_use]
     pub fn secret(self) -> Option<&'static str> {
-        if let Self::Config(name) | Self::Keys(name) = self { Some(name) } else { None }
+        if let Self::Config(name, _) | Self::Keys(name, _) = self { Some(name) } else { None }
     }
 
     #[must_use]
     pub fn service_account(self) -> Option<&'static str> {
-        if let Self::ServiceAccount(name) = self { Some(name) } else { None }
+        if let Self::ServiceAccount(name, _) = self { Some(name) } else { None }
     }
 }
 
@@ -299,8 +316,8 @@ pub static COMPONENTS: [Component; 9] = [
                 minter: CLOUD_TOKEN_MINTER,
                 volume: CLOUD_TOKEN,
                 told_by: &[
-                    Place::Config("azure-cloud-config"),
-                    Place::ServiceAccount("azure-cloud-controller-manager"),
+                    Place::Config("azure-cloud-config", Operator::ControlPlaneOperator),
+                    Place::ServiceAccount("azure-cloud-controller-manager", Operator::ControlPlaneOperator),
                 ],
                 written_by: CONTROL_PLANE_OPERATOR,
             },
@@ -385,7 +402,7 @@ pub static COMPONENTS: [Component; 9] = [
             token: Token {
                 minter: CLOUD_TOKEN_MINTER,
                 volume: CLOUD_TOKEN,
-                told_by: &[Place::Keys("azure-ingress-credentials")],
+                told_by: &[Place::Keys("azure-ingress-credentials", Operator::HypershiftOperator)],
                 written_by: CONTROL_PLANE_OPERATOR,
             },
         },
@@ -425,7 +442,7 @@ pub static COMPONENTS: [Component; 9] = [
             token: Token {
                 minter: CLOUD_TOKEN,
                 volume: CLOUD_TOKEN,
-                told_by: &[Place::Keys("cloud-network-config-controller-creds")],
+                told_by: &[Place::Keys("cloud-network-config-controller-creds", Operator::HypershiftOperator)],
                 written_by: NETWORK_OPERATOR,
             },
         },
@@ -466,7 +483,7 @@ pub static COMPONENTS: [Component; 9] = [
             token: Token {
                 minter: "token-minter",
                 volume: "bound-sa-token",
-                told_by: &[Place::Config("azure-disk-csi-config")],
+                told_by: &[Place::Config("azure-disk-csi-config", Operator::ControlPlaneOperator)],
                 written_by: DRIVER_OPERATOR,
             },
         },
@@ -506,7 +523,7 @@ pub static COMPONENTS: [Component; 9] = [
             token: Token {
                 minter: "token-minter",
                 volume: "bound-sa-token",
-                told_by: &[Place::Config("azure-file-csi-config")],
+                told_by: &[Place::Config("azure-file-csi-config", Operator::ControlPlaneOperator)],
                 written_by: DRIVER_OPERATOR,
             },
         },
@@ -547,7 +564,7 @@ pub static COMPONENTS: [Component; 9] = [
             token: Token {
                 minter: CLOUD_TOKEN_MINTER,
                 volume: CLOUD_TOKEN,
-                told_by: &[Place::Keys("azure-image-registry-credentials")],
+                told_by: &[Place::Keys("azure-image-registry-credentials", Operator::HypershiftOperator)],
                 written_by: CONTROL_PLANE_OPERATOR,
             },
         },
@@ -585,7 +602,7 @@ pub static COMPONENTS: [Component; 9] = [
             token: Token {
                 minter: "azure-kms-token-minter",
                 volume: "azure-kms-cloud-token",
-                told_by: &[Place::Environment, Place::Config("azure-kms-config")],
+                told_by: &[Place::Environment, Place::Config("azure-kms-config", Operator::HypershiftOperator)],
                 written_by: CONTROL_PLANE_OPERATOR,
             },
         },

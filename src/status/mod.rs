@@ -34,7 +34,11 @@ pub enum Outcome {
         failures: Vec<Failure>,
     },
     /// It signs in with tokens of its own: there is nothing to write, and this is how its components are.
-    Federated(Vec<ComponentState>),
+    Federated {
+        components: Vec<ComponentState>,
+        /// More is about to be known.
+        waiting: bool,
+    },
 }
 
 /// A write that failed.
@@ -70,13 +74,13 @@ pub fn tell(
 ) -> Told {
     let (states, failures, waiting): (&[ComponentState], &[Failure], bool) = match outcome {
         Outcome::NoPlan(..) => (&[], &[], false),
-        Outcome::Federated(states) => (states, &[], false),
+        Outcome::Federated { components, waiting } => (components, &[], *waiting),
         Outcome::Planned { difference, failures } => (&difference.components, failures, difference.waiting),
     };
     let states: &[ComponentState] = &states.iter().map(|state| credentials.judged(state)).collect::<Vec<_>>();
     let named = number_named(cluster);
     let (reason, message) = match outcome {
-        Outcome::Federated(states) => federated(states, &cluster.problems),
+        Outcome::Federated { components, .. } => federated(components, &cluster.problems),
         _ => ready(outcome, states, failures, credentials.trouble.as_ref()),
     };
     let count =

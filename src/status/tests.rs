@@ -240,7 +240,8 @@ fn told_of_tokens(issuer: &str, tweak: impl FnOnce(&mut Vec<ComponentState>)) ->
     let mut states: Vec<_> = ids.map(ready).collect();
     tweak(&mut states);
     let cluster = Cluster { workload_identities: Some(identities), problems: gated.problems, ..Cluster::default() };
-    tell(&cluster, "plane", &Outcome::Federated(states), &Credentials::default(), None, at("11-02T00:00:00"))
+    let outcome = Outcome::Federated { components: states, waiting: false };
+    tell(&cluster, "plane", &outcome, &Credentials::default(), None, at("11-02T00:00:00"))
 }
 
 #[test]

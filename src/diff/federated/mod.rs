@@ -197,7 +197,8 @@ impl<'l> Look<'l> {
     }
 
     fn object(&self, place: Place, seen: Option<&Sighted>) -> Option<Said> {
-        let written_by = self.row().federated.token.written_by;
+        let operator = place.operator()?;
+        let written_by = format!("{operator} writes it: see its log");
         let Some(seen) = seen else {
             return Some((Reason::NotFederated, format!("{} is missing; {written_by}", object_name(place))));
         };
@@ -239,8 +240,8 @@ impl<'l> Look<'l> {
 fn object_name(place: Place) -> String {
     match place {
         Place::Environment => "the environment".to_owned(),
-        Place::Config(name) | Place::Keys(name) => format!("Secret {name}"),
-        Place::ServiceAccount(name) => format!("ServiceAccount {name}"),
+        Place::Config(name, _) | Place::Keys(name, _) => format!("Secret {name}"),
+        Place::ServiceAccount(name, _) => format!("ServiceAccount {name}"),
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    component::{COMPONENTS, Id},
+    component::{COMPONENTS, Id, Operator},
     observed::{CapzIdentity, Configuration, FailedMount, Why},
     plan,
     testing::{settings, workload_identities},
@@ -247,17 +247,18 @@ fn a_pod_without_its_secret_is_told_by_its_kubelet() {
     assert_eq!(world.state(Id::CloudProvider).mounted_pods, 0);
 }
 
-const CLOUD_CONFIG: Place = Place::Config("azure-cloud-config");
-const ACCOUNT: Place = Place::ServiceAccount("azure-cloud-controller-manager");
+const CLOUD_CONFIG: Place = Place::Config("azure-cloud-config", Operator::ControlPlaneOperator);
+const INGRESS: Place = Place::Keys("azure-ingress-credentials", Operator::HypershiftOperator);
+const ACCOUNT: Place = Place::ServiceAccount("azure-cloud-controller-manager", Operator::ControlPlaneOperator);
 
 #[test]
 fn a_secret_that_is_missing_or_lacks_a_key_is_told() {
     let mut world = World::new();
     *world.object(CLOUD_CONFIG) = None;
     let message = world.only(Id::CloudProvider, Reason::NotFederated);
-    assert!(message.starts_with("Secret azure-cloud-config is missing; control-plane-operator writes it"), "{message}");
+    assert_eq!(message, "Secret azure-cloud-config is missing; control-plane-operator writes it: see its log");
     let mut world = World::new();
-    let ingress = world.object(Place::Keys("azure-ingress-credentials")).as_mut().unwrap();
+    let ingress = world.object(INGRESS).as_mut().unwrap();
     ingress.keys.retain(|key| &**key != "azure_federated_token_file");
     ingress.keys.push("azure_client_secret".into());
     let message = world.only(Id::Ingress, Reason::NotFederated);
@@ -265,7 +266,7 @@ fn a_secret_that_is_missing_or_lacks_a_key_is_told() {
         "Secret azure-ingress-credentials (written by control-plane-operator) lacks azure_federated_token_file; ";
     assert!(message.starts_with(lacks), "{message}");
     // Without a word of who wrote it, its keys are not known.
-    let ingress = world.object(Place::Keys("azure-ingress-credentials")).as_mut().unwrap();
+    let ingress = world.object(INGRESS).as_mut().unwrap();
     ingress.keys.clear();
     world.only(Id::Ingress, Reason::Ready);
 }
