@@ -21,6 +21,8 @@ pub enum Reason {
     WorkloadConflict,
     WriteRefused,
     CapzNotInstalled,
+    NotFederated,
+    OtherIdentity,
     PoliciesUnsupported,
     PoliciesMissing,
     PoliciesOutdated,
@@ -69,6 +71,8 @@ impl Reason {
                 | Self::WorkloadConflict
                 | Self::WriteRefused
                 | Self::CapzNotInstalled
+                | Self::NotFederated
+                | Self::OtherIdentity
                 | Self::PoliciesUnsupported
                 | Self::PoliciesMissing
                 | Self::PoliciesOutdated

@@ -6,7 +6,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{component::Id, condition::Reason, finding::Problem, plan::Identities, verification::Verification};
+use crate::{
+    component::{Id, Place},
+    condition::Reason,
+    finding::Problem,
+    plan::{Identities, WorkloadIdentities},
+    verification::Verification,
+};
 
 /// The field manager of everything that we write.
 pub const MANAGER: &str = "hcp-identity";
@@ -36,6 +42,8 @@ pub struct Cluster {
     /// Whether its platform is Azure: of others nothing is told.
     pub azure: bool,
     pub identities: Option<Identities>,
+    /// Where it signs in with tokens of its own, in the place of the others.
+    pub workload_identities: Option<WorkloadIdentities>,
     pub problems: Vec<Problem>,
 }
 
@@ -174,6 +182,44 @@ pub struct CapzIdentity {
     pub owners: Vec<Owner>,
 }
 
+/// What is known of the objects that say to pods as whom they sign in.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Configuration {
+    /// Those that could be looked at; absent is one that is not there.
+    pub objects: BTreeMap<Place, Option<Sighted>>,
+    /// Why others could not.
+    pub trouble: Option<String>,
+}
+
+impl Configuration {
+    /// Whether all of it is there, with all its keys.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let is_whole = |(place, seen): (&Place, &Option<Sighted>)| {
+            seen.as_ref().is_some_and(|seen| seen.lacks(*place).next().is_none())
+        };
+        self.trouble.is_none() && self.objects.iter().all(is_whole)
+    }
+}
+
+/// A Secret or ServiceAccount, by its metadata.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Sighted {
+    pub managers: Vec<Box<str>>,
+    /// Of a Secret, those that somebody is known to have written.
+    pub keys: Vec<Box<str>>,
+    /// Of a ServiceAccount, those that say who its pods are.
+    pub annotations: BTreeMap<Box<str>, Box<str>>,
+}
+
+impl Sighted {
+    /// Keys that it is known not to have. Where nobody is known to have written any, nothing is known of the others either.
+    pub fn lacks(&self, place: Place) -> impl Iterator<Item = &'static str> {
+        let lacks = |key: &&str| !self.keys.is_empty() && !self.keys.iter().any(|found| **found == **key);
+        place.keys().iter().copied().filter(lacks)
+    }
+}
+
 /// Whether the CSI driver has the kubelet mount again and again, which is how it rotates.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Republish {
@@ -205,6 +251,8 @@ pub struct Observed {
     /// Whether Cluster API Provider Azure's CRD is there.
     pub capz_installed: bool,
     pub capz_identity: Option<CapzIdentity>,
+    /// Absent where it is not looked at.
+    pub configuration: Option<Configuration>,
     /// What is known of the credentials of named identities; nothing where they are not checked.
     pub verified: BTreeMap<Id, Verification>,
     pub republish: Republish,

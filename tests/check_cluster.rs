@@ -304,8 +304,8 @@ fn an_account_without_roles_may_nothing() {
     };
     let restart = ["--rotation", "restart", "--credential-check", "content"];
     // Policies are two, and looked at where nobody wires Deployments; three are of webhooks: ServiceAccounts, the authority of
-    // certificates and whom it is told to.
-    let all = ACCESSES.len() - 2 - 3;
+    // certificates and whom it is told to; two are of what says to pods as whom they sign in.
+    let all = ACCESSES.len() - 2 - 3 - 2;
     let identify = ["--workload-identity-webhook", "--workload-identity-tenant-id", "tenant"];
     assert_eq!(denied(&[&["--azure-cluster-identity", "apply"], &restart[..], &identify].concat()), all + 3);
     assert_eq!(denied(&[&["--azure-cluster-identity", "apply"], &restart[..]].concat()), all);
@@ -315,6 +315,7 @@ fn an_account_without_roles_may_nothing() {
     assert_eq!(denied(&["--pod-patch", "policy"]), all - 3 + 2);
     assert_eq!(denied(&["--pod-patch", "webhook", "--webhook-certificates", "files"]), all - 3);
     assert_eq!(denied(&["--mode", "observe"]), all - 4);
+    assert_eq!(denied(&["--mode", "observe", "--configuration-check", "metadata"]), all - 4 + 2);
 }
 
 /// A server that says its version, and to everything else the same.

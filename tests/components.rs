@@ -6,12 +6,20 @@ mod support;
 
 use std::fmt::Write as _;
 
-use hcp_identity::component::{COMPONENTS, EnvValue, Presence};
+use hcp_identity::component::{COMPONENTS, EnvValue, Place, Presence, Token};
+
+fn told(place: Place) -> String {
+    match place {
+        Place::Environment => "environment".to_owned(),
+        Place::Config(name, _) | Place::Keys(name, _) => format!("Secret `{name}`"),
+        Place::ServiceAccount(name, _) => format!("ServiceAccount `{name}`"),
+    }
+}
 
 fn document() -> String {
     let mut text = String::from(
         "# Components and their wiring\n\n\
-         Generated from `src/component.rs` by `cargo xtask bless`; sources of the facts stand there.\n\n\
+         Generated from `src/component/mod.rs` by `cargo xtask bless`; sources of the facts stand there.\n\n\
          A pod belongs to a row if it is in the control plane namespace of a HostedCluster that names the identity, has the row's\n\
          label `app` and the row's container. Names of workloads do not count, and init containers are never wired. What is missing\n\
          is appended at the end of its list; nothing else is touched. `<secret>` is the identity's `credentialsSecretName`.\n\n\
@@ -55,6 +63,15 @@ fn document() -> String {
             writeln!(text, "| {} | `{}` | {containers} | {volume} | {path} | {env} |", component.id, pod.app)
                 .expect("a string");
         }
+    }
+    text += "\nWhere a HostedCluster has workload identities, HyperShift's operators give these to the first pod of each row, and hcp-identity\n\
+             looks at them ([azure.md](azure.md#what-the-daemon-looks-at)):\n\n\
+             | component | container that mints its tokens | volume | as whom it signs in is told by |\n|---|---|---|---|\n";
+    for component in &COMPONENTS {
+        let Token { minter, volume, told_by, .. } = component.federated.token;
+        let told: Vec<_> = told_by.iter().map(|place| told(*place)).collect();
+        let told = told.join(", ");
+        writeln!(text, "| {} | `{minter}` | `{volume}` | {told} |", component.id).expect("a string");
     }
     text += "\nEvery volume is `csi: {driver: secrets-store.csi.k8s.io, readOnly: true, volumeAttributes: {secretProviderClass: …}}` and\n\
              every mount is read-only. cluster-network-operator and cluster-storage-operator mount nothing: with these variables they\n\

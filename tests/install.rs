@@ -20,7 +20,9 @@ use hcp_identity::{
     cluster::{access::Role, rbac},
     settings::{
         SettingsFile,
-        daemon::{AzureClusterIdentityWriting, Certificates, DaemonSettings, Mode, PodPatch, Rotation},
+        daemon::{
+            AzureClusterIdentityWriting, Certificates, ConfigurationCheck, DaemonSettings, Mode, PodPatch, Rotation,
+        },
     },
 };
 use serde_json::{Value, json};
@@ -46,6 +48,7 @@ fn overlays() -> Vec<PathBuf> {
     overlays.push(documented_overlay());
     overlays.push(restarting_overlay());
     overlays.push(identifying_overlay());
+    overlays.push(overlay("configuration-overlay", &["configuration-metadata"], "configurationCheck: metadata\n"));
     overlays.push(self_signed_overlay());
     overlays.push(cert_manager_overlay());
     overlays
@@ -147,6 +150,7 @@ fn needed(settings: &DaemonSettings) -> BTreeSet<String> {
         (Role::WebhookAuthority, signs_itself),
         (Role::WebhookRegistration, signs_itself),
         (Role::RestartPods, settings.credentials.rotation == Rotation::Restart),
+        (Role::ConfigurationMetadata, settings.configuration_check == ConfigurationCheck::Metadata),
         (Role::Capz, settings.azure_cluster_identity == AzureClusterIdentityWriting::Apply),
     ];
     needs.iter().filter(|(_, needed)| *needed).map(|(role, _)| format!("hcp-identity-{role}")).collect()

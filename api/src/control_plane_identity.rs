@@ -60,6 +60,9 @@ pub struct ComponentStatus {
     pub secret_name: String,
     #[serde(rename = "clientID", skip_serializing_if = "String::is_empty")]
     pub client_id: String,
+    /// What the identity has to have in Azure, where the component signs in with tokens of the hosted cluster.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub federated_credentials: Vec<FederatedCredentialStatus>,
     /// One word for the state that it is in: see docs/status.md.
     pub reason: String,
     /// What that is about, and what to do.
@@ -82,6 +85,17 @@ pub struct ComponentStatus {
     /// Objects that another writer took back from us too often to go on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub contested: Vec<ContestedObject>,
+}
+
+/// A federated credential, in the fields of Azure Resource Manager; Entra compares all but the name byte by byte.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FederatedCredentialStatus {
+    /// As `hypershift create iam azure` names it.
+    pub name: String,
+    pub issuer: String,
+    pub subject: String,
+    pub audiences: Vec<String>,
 }
 
 /// The vault's current version of a credential.

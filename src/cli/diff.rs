@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     cluster::preview::{Preview, preview},
-    diff::Change,
+    diff::{Change, ComponentState},
     input::Role,
     manifest::{Documents, Limits},
     status,
@@ -76,14 +76,15 @@ fn lines(preview: &Preview) -> Vec<String> {
         status::Outcome::NoPlan(reason, message) => {
             lines.push(format!("! HostedCluster {} {reason}: {message}", preview.key));
         }
-        status::Outcome::Planned { difference, .. } => {
-            let waiting = difference.components.iter().filter(|state| !state.wired);
-            lines.extend(
-                waiting.map(|state| format!("! {} {} {}: {}", preview.key, state.id, state.reason, state.message)),
-            );
-        }
+        status::Outcome::Planned { difference, .. } => lines.extend(waiting(preview, &difference.components)),
+        status::Outcome::Federated { components, .. } => lines.extend(waiting(preview, components)),
     }
     lines
+}
+
+fn waiting(preview: &Preview, components: &[ComponentState]) -> impl Iterator<Item = String> {
+    let waiting = components.iter().filter(|state| !state.wired);
+    waiting.map(|state| format!("! {} {} {}: {}", preview.key, state.id, state.reason, state.message))
 }
 
 fn line(namespace: &str, change: &Change) -> String {

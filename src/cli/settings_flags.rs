@@ -10,8 +10,8 @@ use super::environment::KEY_VAULT_USER;
 use crate::settings::{
     ClassSettings, SettingsFile,
     daemon::{
-        AzureClusterIdentityWriting, Certificates, CredentialCheck, ListenFile, Mode, PodPatch, PolicyFallback,
-        Rotation, SelectionFile, WebhookFile, WorkloadIdentityFile,
+        AzureClusterIdentityWriting, Certificates, ConfigurationCheck, CredentialCheck, ListenFile, Mode, PodPatch,
+        PolicyFallback, Rotation, SelectionFile, WebhookFile, WorkloadIdentityFile,
     },
 };
 use crate::workload_identity::Paths;
@@ -70,6 +70,11 @@ pub(super) struct SettingsFlags {
     /// Whether the AzureClusterIdentity of each HostedCluster is written: none or apply.
     #[arg(long, value_name = "HOW", value_parser = choice::<AzureClusterIdentityWriting>(), env = "HCP_IDENTITY_AZURE_CLUSTER_IDENTITY")]
     azure_cluster_identity: Option<AzureClusterIdentityWriting>,
+
+    /// Whether the Secrets and ServiceAccounts are looked at that say to pods with workload identities who they are: none or
+    /// metadata (configurationCheck).
+    #[arg(long, value_name = "LEVEL", value_parser = choice::<ConfigurationCheck>(), env = "HCP_IDENTITY_CONFIGURATION_CHECK")]
+    configuration_check: Option<ConfigurationCheck>,
 
     /// How closely credentials are looked at in their vault: none, metadata, content or signIn (credentialCheck).
     #[arg(long, value_name = "LEVEL", value_parser = choice::<CredentialCheck>(), env = "HCP_IDENTITY_CREDENTIAL_CHECK")]
@@ -175,6 +180,7 @@ impl SettingsFlags {
                 paths: this.workload_identity_paths,
             },
             azure_cluster_identity: this.azure_cluster_identity,
+            configuration_check: this.configuration_check,
             credential_check: this.credential_check,
             check_interval: this.check_interval,
             rotation: this.rotation,

@@ -7,7 +7,9 @@ use std::{
 
 use anyhow::{anyhow, bail};
 use futures::TryStreamExt as _;
-use hcp_identity_api::control_plane_identity::{ComponentStatus, ControlPlaneIdentity, ControlPlaneIdentityStatus};
+use hcp_identity_api::control_plane_identity::{
+    ComponentStatus, ControlPlaneIdentity, ControlPlaneIdentityStatus, FederatedCredentialStatus,
+};
 use jiff::Timestamp;
 use kube::{
     Api, ResourceExt as _,
@@ -194,10 +196,30 @@ fn components(status: Option<&ControlPlaneIdentityStatus>, out: &mut dyn Write) 
         ]
     });
     columns(&std::iter::once(heading).chain(rows).collect::<Vec<_>>(), out)?;
+    federated_credentials(&status.components, out)?;
     for component in status.components.iter().filter(|component| !component.message.is_empty()) {
         writeln!(out, "\n{}: {}", component.id, printable(&component.message))?;
     }
     Ok(())
+}
+
+/// What Azure has to have, where components sign in with tokens.
+fn federated_credentials(components: &[ComponentStatus], out: &mut dyn Write) -> io::Result<()> {
+    let of = |component: &ComponentStatus| {
+        let id = component.id.clone();
+        let row = move |one: &FederatedCredentialStatus| {
+            let texts = [&one.name, &one.issuer, &one.subject, &one.audiences.join(",")];
+            std::iter::once(id.clone()).chain(texts.map(|text| or_dash(text))).collect::<Vec<_>>()
+        };
+        component.federated_credentials.iter().map(row).collect::<Vec<_>>()
+    };
+    let rows: Vec<_> = components.iter().flat_map(of).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let heading = ["COMPONENT", "FEDERATED CREDENTIAL", "ISSUER", "SUBJECT", "AUDIENCE"].map(str::to_owned).to_vec();
+    writeln!(out)?;
+    columns(&std::iter::once(heading).chain(rows).collect::<Vec<_>>(), out)
 }
 
 fn expires(component: &ComponentStatus) -> String {

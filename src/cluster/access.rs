@@ -41,6 +41,8 @@ pub enum Role {
     RestartPods,
     /// `podPatch: policy`.
     Policies,
+    /// `configurationCheck: metadata`.
+    ConfigurationMetadata,
     /// `workloadIdentityWebhook.enabled`.
     WorkloadIdentityWebhook,
     /// A webhook with certificates of our own: their authority, in the daemon's own namespace.
@@ -105,6 +107,10 @@ accesses! {
     POLICY_BINDINGS = "admissionregistration.k8s.io", "mutatingadmissionpolicybindings", &[Verb::Get], Policies;
     /// Which identity pods are to be given: of a ServiceAccount its annotations.
     SERVICE_ACCOUNTS = "", "serviceaccounts", WATCHED, WorkloadIdentityWebhook;
+    /// Whether what says to pods as whom they sign in is there: each by its name, and of it the metadata. RBAC does not tell
+    /// these from values.
+    CONFIGURATION_SECRETS = "", "secrets", &[Verb::Get], ConfigurationMetadata;
+    CONFIGURATION_ACCOUNTS = "", "serviceaccounts", &[Verb::Get], ConfigurationMetadata;
     /// The one Secret that is ours: the authority of the webhook's certificates, by its name.
     AUTHORITY = "", "secrets", &[Verb::Get, Verb::Create, Verb::Update], WebhookAuthority;
     /// What the API server trusts the webhook by: each by its name, and nothing of it but that.
@@ -118,12 +124,14 @@ accesses! {
 mod tests {
     use super::*;
 
-    /// The promise of the README, in the table that everything is made of: no Secret but the one that is ours.
+    /// The promise of the README, in the table that everything is made of: no Secret but the one that is ours, unless somebody
+    /// asks for the metadata of others.
     #[test]
     fn nothing_secret_is_read_and_hosted_clusters_are_not_written() {
         for access in ACCESSES {
             let is_secret = ["secrets", "configmaps"].contains(&access.resource);
-            assert!(!is_secret || *access == &AUTHORITY, "{access:?}");
+            let is_named = [&AUTHORITY, &CONFIGURATION_SECRETS].contains(access);
+            assert!(!is_secret || is_named, "{access:?}");
             let reads = access.verbs.iter().all(|verb| [Verb::Get, Verb::List, Verb::Watch].contains(verb));
             assert!(reads || access.resource != "hostedclusters");
             assert!(access.resource != "*" && access.group != "*");

@@ -8,7 +8,7 @@ use std::{
 use super::{
     credentials,
     daemon::{Applied, Shared},
-    reconcile::planned,
+    decide::planned,
     report::StatusSeen,
     store::{ClusterKey, Store, Unreadable},
 };

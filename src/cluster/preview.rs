@@ -9,9 +9,10 @@ use tokio::task::JoinSet;
 use super::{
     client::{Heard, chain},
     daemon::{self, Applied, Shared},
+    decide::decide,
     metrics::Metrics,
     project,
-    reconcile::{Memory, decide, observe},
+    reconcile::{Memory, observe},
     store::ClusterKey,
 };
 use crate::{diff::Change, settings::daemon::DaemonSettings, status::Outcome};

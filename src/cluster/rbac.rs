@@ -6,10 +6,14 @@ use serde_json::{Value, json};
 use strum::IntoEnumIterator as _;
 
 use super::{
-    access::{ACCESSES, AUTHORITY, Access, LEASE, POLICIES, POLICY_BINDINGS, REGISTRATIONS, Role, Verb},
+    access::{
+        ACCESSES, AUTHORITY, Access, CONFIGURATION_ACCOUNTS, CONFIGURATION_SECRETS, LEASE, POLICIES, POLICY_BINDINGS,
+        REGISTRATIONS, Role, Verb,
+    },
     certificates,
 };
 use crate::{
+    component::{COMPONENTS, Place},
     manifest::{Format, Writer},
     policies,
 };
@@ -51,6 +55,7 @@ pub(super) fn path(role: Role) -> String {
         | Role::Capz
         | Role::RestartPods
         | Role::Policies
+        | Role::ConfigurationMetadata
         | Role::WorkloadIdentityWebhook => format!("components/{role}/rbac.yaml"),
         Role::WebhookAuthority | Role::WebhookRegistration => format!("components/webhook-self-signed/{role}.yaml"),
     }
@@ -72,9 +77,16 @@ pub(super) fn names(access: &Access) -> Vec<String> {
         lease if lease == &LEASE => vec![NAME.to_owned()],
         policies if [&POLICIES, &POLICY_BINDINGS].contains(&policies) => policies::names(),
         secret if secret == &AUTHORITY => vec![certificates::SECRET.to_owned()],
+        secrets if secrets == &CONFIGURATION_SECRETS => places(Place::secret),
+        accounts if accounts == &CONFIGURATION_ACCOUNTS => places(Place::service_account),
         of_webhooks if of_webhooks == &REGISTRATIONS => certificates::REGISTRATIONS.map(ToOwned::to_owned).to_vec(),
         _ => Vec::new(),
     }
+}
+
+fn places(name: fn(Place) -> Option<&'static str>) -> Vec<String> {
+    let places = COMPONENTS.iter().flat_map(|row| row.federated.token.told_by);
+    places.filter_map(|place| name(*place)).map(ToOwned::to_owned).collect()
 }
 
 /// Only the creation of an object cannot be told by name.

@@ -10,16 +10,15 @@ use super::{
     apply::{self, WriteError, Writer},
     credentials::{self, Restarts},
     daemon::{Applied, Shared},
+    decide::decide,
     report::{self, Reported, StatusSeen},
     store::{ClusterKey, Shown, Unreadable},
 };
 use crate::{
-    condition::Reason,
-    diff::{Change, Circumstances, LedgerKey, diff},
+    diff::{Change, LedgerKey},
     ledger::Ledger,
     observed::{Cluster, Kind, ObjectKey, Observed},
     pause::permission,
-    plan::Plan,
     status::{self, Credentials, Failure, Outcome, tell},
     verification::Trouble,
 };
@@ -27,7 +26,7 @@ use crate::{
 /// What is remembered of a HostedCluster between passes.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    ledger: Ledger<LedgerKey>,
+    pub(super) ledger: Ledger<LedgerKey>,
     /// What the watch has yet to show.
     expected: BTreeMap<ObjectKey, Expected>,
     status_expected: Option<(String, Instant)>,
@@ -61,7 +60,7 @@ pub(super) struct Seen {
     pub(super) key: ClusterKey,
     pub(super) cluster: Arc<Cluster>,
     pub(super) observed: Observed,
-    neighbours: Vec<ClusterKey>,
+    pub(super) neighbours: Vec<ClusterKey>,
     status_seen: Option<StatusSeen>,
     pub(super) status: Option<ControlPlaneIdentityStatus>,
     pub(super) applied: Arc<Applied>,
@@ -167,73 +166,6 @@ fn is_at_least(version: &str, other: &str) -> bool {
     }
 }
 
-/// Whether there is a plan, and how it differs from what is there.
-pub(super) fn decide(seen: &Seen, memory: &mut Memory, uptime: Duration) -> (Outcome, Vec<Change>) {
-    match plan(seen) {
-        Err((reason, message)) => (Outcome::NoPlan(reason, message), Vec::new()),
-        Ok(plan) => {
-            let settings = &seen.applied.settings;
-            let circumstances = Circumstances {
-                permission: permission(&seen.cluster, settings, seen.now).permission,
-                pod_patch: settings.pod_patch,
-                fallback: settings.policy_fallback,
-                capz: settings.azure_cluster_identity,
-                check: settings.credentials.check,
-                may_delete: seen.is_settled,
-                now: uptime,
-            };
-            let mut difference = diff(&plan, &seen.observed, circumstances, &mut memory.ledger);
-            let changes = std::mem::take(&mut difference.changes);
-            (Outcome::Planned { difference, failures: Vec::new() }, changes)
-        }
-    }
-}
-
-/// What a HostedCluster asks for, whatever there is of it on the cluster.
-pub(super) fn planned(
-    key: &ClusterKey,
-    cluster: &Cluster,
-    neighbours: &[ClusterKey],
-    applied: &Applied,
-) -> Result<Plan, (Reason, String)> {
-    if cluster.mode.as_deref() == Some("off") {
-        return Err((Reason::Off, "the annotation hcpidentity.dev/mode is off".to_owned()));
-    }
-    if !neighbours.is_empty() {
-        let names: Vec<_> = neighbours.iter().map(ToString::to_string).collect();
-        let message = format!(
-            "the control plane namespace {} is also that of {}; rename one of the HostedClusters, nothing is written for any \
-             of them",
-            key.control_plane_namespace(),
-            names.join(", ")
-        );
-        return Err((Reason::NamespaceCollision, message));
-    }
-    let Some(identities) = &cluster.identities else { return Err(status::no_plan(&cluster.problems)) };
-    let Some(settings) = &applied.settings.wiring else {
-        let message = "nobody has said which identity reads the Key Vault: set keyVaultUserClientID in the settings, or \
-                       HCP_IDENTITY_KEY_VAULT_USER_CLIENT_ID, to the client id of the identity of the Secrets Store CSI driver";
-        return Err((Reason::NoKeyVaultUser, message.to_owned()));
-    };
-    Ok(Plan::new(identities.clone(), Arc::clone(settings)))
-}
-
-fn plan(seen: &Seen) -> Result<Plan, (Reason, String)> {
-    let Seen { cluster, observed, neighbours, applied, key, .. } = seen;
-    let plan = planned(key, cluster, neighbours, applied)?;
-    if !observed.driver_installed {
-        let message = "the CRD SecretProviderClass (secrets-store.csi.x-k8s.io) is not installed; install the Secrets Store CSI \
-                       driver and its Azure provider, hcp-identity goes on by itself then";
-        return Err((Reason::DriverNotInstalled, message.to_owned()));
-    }
-    if !observed.namespace_exists {
-        let message =
-            format!("the control plane namespace {} is not there; HyperShift makes it", key.control_plane_namespace());
-        return Err((Reason::NamespaceMissing, message));
-    }
-    Ok(plan)
-}
-
 /// A change that failed, and how.
 struct Failed {
     object: ObjectKey,
@@ -308,6 +240,7 @@ impl Outcome {
     fn is_passing(&self) -> bool {
         match self {
             Self::NoPlan(..) => false,
+            Self::Federated { waiting, .. } => *waiting,
             Self::Planned { difference, failures } => {
                 failures.iter().all(|failure| !failure.refused)
                     && (difference.waiting || !failures.is_empty())

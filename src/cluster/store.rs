@@ -9,7 +9,9 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{failed_mounts::FailedMounts, report::StatusSeen, service_accounts::ServiceAccounts};
+use super::{
+    configuration::Configurations, failed_mounts::FailedMounts, report::StatusSeen, service_accounts::ServiceAccounts,
+};
 use crate::{
     component::{Component, Id},
     names::control_plane_namespace,
@@ -56,6 +58,7 @@ pub(super) struct Store {
     shared: Shared,
     pub(super) installed: Installed,
     pub(super) accounts: ServiceAccounts,
+    pub(super) configurations: Configurations,
     republish: Republish,
     policies: Option<AdmissionTrouble>,
     webhook: Option<AdmissionTrouble>,
@@ -378,6 +381,7 @@ impl Store {
             namespace_exists: self.namespaces.contains(namespace.as_str()),
             driver_installed: self.installed.classes,
             capz_installed: self.installed.capz,
+            configuration: self.configurations.get(key),
             republish: self.republish,
             policies: self.policies.clone(),
             webhook: self.webhook.clone(),

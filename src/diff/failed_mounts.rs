@@ -21,7 +21,7 @@ impl Pass<'_> {
     }
 }
 
-fn words(failed: &FailedMount) -> String {
+pub(super) fn words(failed: &FailedMount) -> String {
     let FailedMount { pod, volume, why, .. } = failed;
     let volume = if volume.is_empty() { "a volume".to_owned() } else { format!("volume {volume}") };
     match why {

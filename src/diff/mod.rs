@@ -8,6 +8,7 @@ mod classes;
 mod created;
 mod credentials;
 mod failed_mounts;
+mod federated;
 mod workloads;
 
 #[cfg(test)]
@@ -20,6 +21,7 @@ use std::{
 };
 
 pub use created::held;
+pub use federated::{Sight, federated};
 use hcp_identity_api::{azure_cluster_identity::AzureClusterIdentity, secret_provider_class::SecretProviderClass};
 use serde_json::Value;
 
@@ -157,6 +159,25 @@ pub struct ComponentState {
     pub unwired: Vec<Box<str>>,
     pub mounted_versions: Vec<Box<str>>,
     pub contested: Vec<(ObjectKey, Box<str>)>,
+}
+
+impl ComponentState {
+    /// Of which nothing else is known.
+    pub(crate) fn new(id: Id, reason: Reason) -> Self {
+        Self {
+            id,
+            reason,
+            message: String::new(),
+            notes: Vec::new(),
+            wired: false,
+            pods: 0,
+            mounted_pods: 0,
+            pods_without: 0,
+            unwired: Vec::new(),
+            mounted_versions: Vec::new(),
+            contested: Vec::new(),
+        }
+    }
 }
 
 /// What a part of the pass says about a component.

@@ -213,7 +213,7 @@ fn without_defaults(element: &Value) -> Value {
     Value::Object(kept.map(|(key, value)| (key.clone(), without_defaults(value))).collect())
 }
 
-fn text<'v>(value: &'v Value, key: &str) -> Option<&'v str> {
+pub(super) fn text<'v>(value: &'v Value, key: &str) -> Option<&'v str> {
     value.get(key).and_then(Value::as_str)
 }
 

@@ -81,6 +81,17 @@ pub enum CredentialCheck {
     SignIn,
 }
 
+/// Whether the Secrets and ServiceAccounts are looked at that say to pods as whom they sign in.
+#[derive(Clone, Copy, Debug, Default, Deserialize, strum::EnumString, strum::VariantNames, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum ConfigurationCheck {
+    #[default]
+    None,
+    /// That they are there, and what their metadata shows.
+    Metadata,
+}
+
 /// What is done about pods that may hold an old credential for too long.
 #[derive(Clone, Copy, Debug, Default, Deserialize, strum::EnumString, strum::VariantNames, Eq, PartialEq)]
 #[serde(rename_all = "lowercase")]

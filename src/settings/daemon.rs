@@ -7,7 +7,8 @@ use kube_core::{Selector, SelectorExt as _};
 use serde::Deserialize;
 
 pub use super::choices::{
-    AzureClusterIdentityWriting, Certificates, CredentialCheck, Mode, PodPatch, PolicyFallback, Rotation,
+    AzureClusterIdentityWriting, Certificates, ConfigurationCheck, CredentialCheck, Mode, PodPatch, PolicyFallback,
+    Rotation,
 };
 pub use super::identities::WorkloadIdentityFile;
 use super::{Settings, SettingsError, SettingsFile, selector};
@@ -120,6 +121,7 @@ pub struct DaemonSettings {
     /// How pods are given a workload identity; absent where that is turned off.
     pub workload_identity: Option<Arc<workload_identity::Settings>>,
     pub azure_cluster_identity: AzureClusterIdentityWriting,
+    pub configuration_check: ConfigurationCheck,
     pub credentials: CredentialSettings,
     pub selection: Selection,
     /// Only read at the start, like the log's form.
@@ -180,6 +182,7 @@ impl SettingsFile {
             },
             workload_identity_webhook: self.workload_identity_webhook.over(below.workload_identity_webhook),
             azure_cluster_identity: self.azure_cluster_identity.or(below.azure_cluster_identity),
+            configuration_check: self.configuration_check.or(below.configuration_check),
             credential_check: self.credential_check.or(below.credential_check),
             check_interval: self.check_interval.or(below.check_interval),
             rotation: self.rotation.or(below.rotation),
@@ -241,6 +244,7 @@ impl DaemonSettings {
         let policy_fallback = file.policy_fallback.unwrap_or_default();
         let webhook = WebhookSettings::from(file.webhook.clone());
         let azure_cluster_identity = file.azure_cluster_identity.unwrap_or_default();
+        let configuration_check = file.configuration_check.unwrap_or_default();
         let log_level = file.log_level.clone().unwrap_or_else(|| "info".to_owned());
         let wiring = match Settings::new(user.as_deref(), file) {
             Ok(settings) => Some(Arc::new(settings)),
@@ -258,6 +262,7 @@ impl DaemonSettings {
                 webhook,
                 workload_identity,
                 azure_cluster_identity,
+                configuration_check,
                 credentials,
                 selection,
                 listen: Listen { metrics, health, webhook: webhook_at },

@@ -50,6 +50,7 @@ pub struct SettingsFile {
     pub webhook: daemon::WebhookFile,
     pub workload_identity_webhook: daemon::WorkloadIdentityFile,
     pub azure_cluster_identity: Option<daemon::AzureClusterIdentityWriting>,
+    pub configuration_check: Option<daemon::ConfigurationCheck>,
     pub credential_check: Option<daemon::CredentialCheck>,
     pub check_interval: Option<String>,
     pub rotation: Option<daemon::Rotation>,

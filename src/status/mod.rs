@@ -8,7 +8,9 @@ mod credentials;
 mod tests;
 
 pub use credentials::{Credentials, remembered};
-use hcp_identity_api::control_plane_identity::{ComponentStatus, ContestedObject, ControlPlaneIdentityStatus};
+use hcp_identity_api::control_plane_identity::{
+    ComponentStatus, ContestedObject, ControlPlaneIdentityStatus, FederatedCredentialStatus,
+};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
@@ -18,7 +20,7 @@ use crate::{
     diff::{ComponentState, Difference},
     finding::{Problem, Severity},
     observed::Cluster,
-    plan::Identity,
+    plan::{AUDIENCE, Identity},
     verification::Trouble,
 };
 
@@ -30,6 +32,12 @@ pub enum Outcome {
     Planned {
         difference: Difference,
         failures: Vec<Failure>,
+    },
+    /// It signs in with tokens of its own: there is nothing to write, and this is how its components are.
+    Federated {
+        components: Vec<ComponentState>,
+        /// More is about to be known.
+        waiting: bool,
     },
 }
 
@@ -66,19 +74,22 @@ pub fn tell(
 ) -> Told {
     let (states, failures, waiting): (&[ComponentState], &[Failure], bool) = match outcome {
         Outcome::NoPlan(..) => (&[], &[], false),
+        Outcome::Federated { components, waiting } => (components, &[], *waiting),
         Outcome::Planned { difference, failures } => (&difference.components, failures, difference.waiting),
     };
     let states: &[ComponentState] = &states.iter().map(|state| credentials.judged(state)).collect::<Vec<_>>();
-    let named = cluster.identities.as_ref().map_or(&[][..], |identities| &identities.named);
-    let (reason, message) = ready(outcome, states, failures, credentials.trouble.as_ref());
-    let count = |wanted: fn(&ComponentState) -> bool| {
-        format!("{}/{}", states.iter().filter(|s| wanted(s)).count(), named.len())
+    let named = number_named(cluster);
+    let (reason, message) = match outcome {
+        Outcome::Federated { components, .. } => federated(components, &cluster.problems),
+        _ => ready(outcome, states, failures, credentials.trouble.as_ref()),
     };
+    let count =
+        |wanted: fn(&ComponentState) -> bool| format!("{}/{named}", states.iter().filter(|s| wanted(s)).count());
     let mut conditions = Conditions { previous, generation: cluster.generation, now, all: Vec::new() };
     conditions.set("Ready", readiness(reason), reason, &message);
-    conditions.of_components("Wired", named.len(), states, |state| state.wired);
+    conditions.of_components("Wired", named, states, |state| state.wired);
     conditions.verified(states, credentials);
-    conditions.of_components("Mounted", named.len(), states, is_mounted);
+    conditions.of_components("Mounted", named, states, is_mounted);
     conditions.fresh(states, credentials);
     conditions.set("Reconciling", if waiting || !failures.is_empty() { TRUE } else { FALSE }, reason, "");
     conditions.set(
@@ -94,10 +105,16 @@ pub fn tell(
         mounted: count(is_mounted),
         expires: credentials.first_end().map(|end| end.to_string()).unwrap_or_default(),
         conditions: conditions.all,
-        components: states.iter().map(|state| component(state, named, credentials)).collect(),
+        components: states.iter().map(|state| component(state, cluster, credentials)).collect(),
     };
     let news = news(&status, previous, reason, &message, states);
     Told { status, news }
+}
+
+/// Identities that the HostedCluster names, of either kind.
+fn number_named(cluster: &Cluster) -> usize {
+    let managed = cluster.identities.as_ref().map(|identities| identities.named.len());
+    managed.or(cluster.workload_identities.as_ref().map(|identities| identities.named.len())).unwrap_or_default()
 }
 
 const TRUE: &str = "True";
@@ -106,6 +123,13 @@ const UNKNOWN: &str = "Unknown";
 
 fn is_mounted(state: &ComponentState) -> bool {
     state.pods > 0 && state.mounted_pods == state.pods && state.pods_without == 0
+}
+
+/// The component that speaks for all, if something is not as it should be, and the names of those that are like it.
+fn worst_of(states: &[ComponentState]) -> Option<(&ComponentState, String)> {
+    let worst = states.iter().filter(|state| !state.reason.is_good()).min_by_key(|state| state.reason)?;
+    let same = states.iter().filter(|state| state.reason == worst.reason).map(|state| state.id.to_string());
+    Some((worst, same.collect::<Vec<_>>().join(", ")))
 }
 
 /// The word for the whole: the worst of what is said.
@@ -122,14 +146,11 @@ fn ready(
         let reason = if failure.refused { Reason::WriteRefused } else { Reason::WriteFailed };
         (reason, failure.message.clone())
     });
-    let worst = states.iter().filter(|state| !state.reason.is_good()).min_by_key(|state| state.reason);
-    let said = worst.map(|worst| {
-        let same = states.iter().filter(|state| state.reason == worst.reason).map(|state| state.id.to_string());
-        let same: Vec<_> = same.collect();
+    let said = worst_of(states).map(|(worst, same)| {
         // Why none is looked at is one thing, whichever it is about.
         let why = trouble.filter(|_| worst.reason == Reason::CredentialNotChecked);
         let message = why.map_or(&worst.message, |trouble| &trouble.message);
-        (worst.reason, format!("{}: {message}", same.join(", ")))
+        (worst.reason, format!("{same}: {message}"))
     });
     match (said, failed) {
         (Some(said), Some(failed)) => {
@@ -152,10 +173,24 @@ fn ready(
     }
 }
 
+/// The same where components sign in with tokens. What is odd about the HostedCluster is told in any case: Entra may refuse
+/// the tokens for it.
+fn federated(states: &[ComponentState], problems: &[Problem]) -> (Reason, String) {
+    let (reason, said) = match worst_of(states) {
+        None if states.is_empty() => (Reason::NothingNamed, "the HostedCluster names no identity".to_owned()),
+        None => {
+            let all = format!("all {} components are given their tokens", states.len());
+            (Reason::WorkloadIdentities, format!("{all}; neither Azure nor what stands in Secrets is looked at"))
+        }
+        Some((worst, same)) => (worst.reason, format!("{same}: {}", worst.message)),
+    };
+    (reason, format!("{said}; {}", no_plan(problems).1))
+}
+
 fn readiness(reason: Reason) -> &'static str {
     match reason {
-        Reason::Ready => TRUE,
-        Reason::Off | Reason::WorkloadIdentities | Reason::NothingNamed => UNKNOWN,
+        Reason::Ready | Reason::WorkloadIdentities => TRUE,
+        Reason::Off | Reason::NothingNamed => UNKNOWN,
         _ => FALSE,
     }
 }
@@ -209,17 +244,10 @@ fn shortened(message: &str) -> String {
     crate::finding::shortened(message, 4096)
 }
 
-fn component(state: &ComponentState, named: &[Identity], credentials: &Credentials) -> ComponentStatus {
-    let identity = named.iter().find(|identity| identity.component == state.id);
+fn component(state: &ComponentState, cluster: &Cluster, credentials: &Credentials) -> ComponentStatus {
     let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
     ComponentStatus {
         id: state.id.to_string(),
-        provider_class: Component::of(state.id).class.to_owned(),
-        secret_name: identity.map(|identity| identity.secret.to_string()).unwrap_or_default(),
-        client_id: identity
-            .and_then(|identity| identity.client_id.as_ref())
-            .map(ToString::to_string)
-            .unwrap_or_default(),
         reason: state.reason.to_string(),
         message: shortened(&[std::slice::from_ref(&state.message), &state.notes].concat().join("; ")),
         wired: state.wired,
@@ -241,6 +269,34 @@ fn component(state: &ComponentState, named: &[Identity], credentials: &Credentia
             .get(&state.id)
             .map(|fresh| credentials::mounts(&fresh.mounts))
             .unwrap_or_default(),
+        ..identity(state, cluster)
+    }
+}
+
+/// Which identity a component signs in as, and how.
+fn identity(state: &ComponentState, cluster: &Cluster) -> ComponentStatus {
+    if let Some(identities) = &cluster.workload_identities {
+        let identity = identities.named.iter().find(|identity| identity.component == state.id);
+        let federated = identities.federated_credentials(state.id).map(|credential| FederatedCredentialStatus {
+            name: credential.name,
+            issuer: credential.issuer.to_string(),
+            subject: credential.subject,
+            audiences: vec![AUDIENCE.to_owned()],
+        });
+        return ComponentStatus {
+            client_id: identity.map(|identity| identity.client_id.to_string()).unwrap_or_default(),
+            federated_credentials: federated.collect(),
+            ..ComponentStatus::default()
+        };
+    }
+    let named = cluster.identities.as_ref().map_or(&[][..], |identities| &identities.named);
+    let identity = named.iter().find(|identity| identity.component == state.id);
+    let client_id = |identity: &Identity| identity.client_id.as_ref().map(ToString::to_string);
+    ComponentStatus {
+        provider_class: Component::of(state.id).class.to_owned(),
+        secret_name: identity.map(|identity| identity.secret.to_string()).unwrap_or_default(),
+        client_id: identity.and_then(client_id).unwrap_or_default(),
+        ..ComponentStatus::default()
     }
 }
 

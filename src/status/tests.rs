@@ -8,9 +8,9 @@ use crate::{
     component::Id,
     freshness::{self, Freshness, Limits, Mount},
     observed::{Mounted, Observed, Phase, Pod},
-    plan::{Plan, plan},
+    plan::{Plan, gate, plan},
     settings::daemon::CredentialCheck,
-    testing::{hosted_cluster, settings},
+    testing::{hosted_cluster, set, settings, workload_identities},
     verification::{Standing, Verification},
 };
 
@@ -30,17 +30,11 @@ impl World {
         let cluster = serde_json::from_value::<HostedCluster>(hosted_cluster()).unwrap();
         let plan = plan(&cluster, &settings()).plan.unwrap();
         let states = plan.identities().named.iter().map(|identity| ComponentState {
-            id: identity.component,
-            reason: Reason::Ready,
-            message: String::new(),
-            notes: Vec::new(),
             wired: true,
             pods: 1,
             mounted_pods: 1,
-            pods_without: 0,
-            unwired: Vec::new(),
             mounted_versions: vec!["v1".into()],
-            contested: Vec::new(),
+            ..ComponentState::new(identity.component, Reason::Ready)
         });
         Self { states: states.collect(), plan, credentials: Credentials::default(), previous: None }
     }
@@ -233,4 +227,64 @@ fn the_first_sight_of_a_version_is_kept_in_the_status() {
     let fresh = freshness::look(id, &observed, &known, Some(&before), limits, at("11-05T00:00:00"));
     assert_eq!(fresh.mounts[0].since, at("11-01T00:00:00"));
     assert_eq!(fresh.mounts[0].not_after, Some(at("12-31T00:00:00")));
+}
+
+/// What the daemon says of a HostedCluster with workload identities.
+fn told_of_tokens(issuer: &str, tweak: impl FnOnce(&mut Vec<ComponentState>)) -> Told {
+    let mut object = workload_identities();
+    set(&mut object, "/spec/issuerURL", serde_json::json!(issuer));
+    let gated = gate(&serde_json::from_value(object).unwrap());
+    let identities = gated.workload_identities.unwrap();
+    let ids = identities.named.iter().map(|identity| identity.component);
+    let ready = |id| ComponentState { wired: true, pods: 1, mounted_pods: 1, ..ComponentState::new(id, Reason::Ready) };
+    let mut states: Vec<_> = ids.map(ready).collect();
+    tweak(&mut states);
+    let cluster = Cluster { workload_identities: Some(identities), problems: gated.problems, ..Cluster::default() };
+    let outcome = Outcome::Federated { components: states, waiting: false };
+    tell(&cluster, "plane", &outcome, &Credentials::default(), None, at("11-02T00:00:00"))
+}
+
+#[test]
+fn a_control_plane_that_is_given_its_tokens_is_ready_and_lists_what_azure_must_have() {
+    let told = told_of_tokens("https://oidc.example.com/prod", |_| {});
+    assert_eq!(condition(&told, "Ready"), is("True", Reason::WorkloadIdentities));
+    assert_eq!(condition(&told, "Wired"), is("True", Reason::Ready));
+    assert_eq!(condition(&told, "Mounted"), is("True", Reason::Ready));
+    assert_eq!(condition(&told, "Verified"), is("Unknown", Reason::NotChecked));
+    assert_eq!(condition(&told, "Stalled"), is("False", Reason::WorkloadIdentities));
+    assert_eq!((&*told.status.wired, &*told.status.mounted), ("8/8", "8/8"));
+    let disk = told.status.components.iter().find(|component| component.id == "disk").unwrap();
+    assert_eq!((&*disk.client_id, &*disk.provider_class, &*disk.secret_name), (CLIENT, "", ""));
+    let credentials = disk.federated_credentials.iter().map(|one| (&*one.name, &*one.issuer, &*one.subject));
+    let of = |account| format!("system:serviceaccount:openshift-cluster-csi-drivers:azure-disk-csi-driver-{account}");
+    let (node, operator, controller) = (of("node-sa"), of("operator"), of("controller-sa"));
+    let issuer = "https://oidc.example.com/prod";
+    assert_eq!(
+        credentials.collect::<Vec<_>>(),
+        [
+            ("prod-disk-fed-id-node", issuer, &*node),
+            ("prod-disk-fed-id-operator", issuer, &*operator),
+            ("prod-disk-fed-id-controller", issuer, &*controller),
+        ]
+    );
+    assert!(disk.federated_credentials.iter().all(|one| one.audiences == ["openshift"]));
+}
+
+const CLIENT: &str = "00000000-0000-0000-0000-000000000001";
+
+#[test]
+fn a_control_plane_that_is_not_given_its_tokens_is_told_by_its_worst_component_and_what_is_odd() {
+    let told = told_of_tokens("https://oidc.example.com/prod/", |states| {
+        for (id, reason) in [(Id::Ingress, Reason::OtherIdentity), (Id::Disk, Reason::NotFederated)] {
+            let state = states.iter_mut().find(|state| state.id == id).unwrap();
+            (state.reason, state.message, state.wired) = (reason, "why".to_owned(), false);
+        }
+    });
+    assert_eq!(condition(&told, "Ready"), is("False", Reason::NotFederated));
+    assert_eq!(condition(&told, "Wired"), is("False", Reason::NotFederated));
+    assert_eq!(condition(&told, "Stalled"), is("True", Reason::NotFederated));
+    let message = &told.status.conditions[0].message;
+    assert!(message.starts_with("disk: why; ") && message.contains("ends with a slash"), "{message}");
+    let news: Vec<_> = told.news.iter().map(|news| news.reason).collect();
+    assert_eq!(news, [Reason::NotFederated, Reason::OtherIdentity]);
 }

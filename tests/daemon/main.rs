@@ -9,6 +9,7 @@
 mod commands;
 mod credentials;
 mod faults;
+mod federated;
 mod leadership;
 mod operations;
 mod ownership;

@@ -107,7 +107,8 @@ impl Proxy {
         self.faults.send_replace(Arc::new(faults));
     }
 
-    /// How many such requests have come, or have arrived if there is no answer to them.
+    /// How many such requests have come, or have arrived if there is no answer to them. The line of one that takes nothing but
+    /// metadata ends with ` as metadata`.
     pub fn asked(&self, which: Which) -> usize {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         asked.iter().filter(|line| which(line)).count()
@@ -160,8 +161,11 @@ async fn forward(mut link: Link, request: Request) -> Response {
             .into_response();
     }
     let fault = link.faults.borrow().clone()(&line);
+    let accepts = parts.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let metadata = accepts.split(',').all(|kind| kind.contains("as=PartialObjectMetadata"));
+    let asked = if metadata { format!("{line} as metadata") } else { line.clone() };
     if !matches!(fault, Fault::Unanswered) {
-        link.note_asked(&line);
+        link.note_asked(&asked);
     }
     match fault {
         Fault::Error(code, retry_after) => return error(code, retry_after),
@@ -181,7 +185,7 @@ async fn forward(mut link: Link, request: Request) -> Response {
         link.seen.lock().unwrap_or_else(PoisonError::into_inner)[index].1 = Some(answer.status().as_u16());
     }
     if matches!(fault, Fault::Unanswered) {
-        link.note_asked(&line);
+        link.note_asked(&asked);
         std::future::pending::<()>().await;
     }
     let (parts, body) = answer.into_parts();

@@ -24,6 +24,7 @@ use crate::{
         apply::Writer,
         certificates,
         client::{Heard, Retries, certificate_authority, connect},
+        configuration,
         daemon::{self, Applied, Shared},
         lease::{Candidate, Fence},
         metrics::Metrics,
@@ -127,6 +128,7 @@ async fn serve_until_stopped(args: &Args) -> CommandResult {
     tasks.spawn(serve::metrics(scraped, Arc::clone(&shared)));
     tasks.spawn(daemon::follow_settings(Arc::clone(&shared)));
     tasks.spawn(daemon::follow_credentials(Arc::clone(&shared)));
+    tasks.spawn(configuration::follow(Arc::clone(&shared), client.clone()));
     tasks.spawn(follow_policies(Arc::clone(&shared), client.clone()));
     let orders = certificates::Orders::new(&args.lease_namespace, environment::now);
     let stands = Arc::clone(&shared);

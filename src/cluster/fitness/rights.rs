@@ -13,7 +13,9 @@ use crate::{
         access::{ACCESSES, Access, LEASE, Role, Verb},
         rbac,
     },
-    settings::daemon::{AzureClusterIdentityWriting, Certificates, DaemonSettings, Mode, PodPatch, Rotation},
+    settings::daemon::{
+        AzureClusterIdentityWriting, Certificates, ConfigurationCheck, DaemonSettings, Mode, PodPatch, Rotation,
+    },
 };
 
 pub(super) async fn checks(client: &Client, settings: &DaemonSettings, lease: Lease<'_>) -> Vec<Check> {
@@ -58,6 +60,7 @@ fn uses(settings: &DaemonSettings, role: Role) -> bool {
         Role::Enforce => settings.mode == Mode::Enforce,
         Role::PatchWorkloads => settings.mode == Mode::Enforce && settings.pod_patch == PodPatch::Workload,
         Role::Capz => settings.azure_cluster_identity == AzureClusterIdentityWriting::Apply,
+        Role::ConfigurationMetadata => settings.configuration_check == ConfigurationCheck::Metadata,
         Role::Policies => settings.pod_patch == PodPatch::Policy,
         Role::WorkloadIdentityWebhook => settings.workload_identity.is_some(),
         Role::WebhookAuthority | Role::WebhookRegistration => {

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::wire;
 use crate::{
-    component::{COMPONENTS, Id},
+    component::{COMPONENTS, Id, TokenEnv},
     explain::{Explanation, explain, recognise},
     finding::{FieldPath, Problem, Reason, Severity},
     observed::{CapzIdentity, Class, Cluster, FailedMount, Item, Mounted, Owner, Phase, Pod, Version, Why, Workload},
@@ -54,6 +54,7 @@ impl Interest {
     /// From the settings, or from the table alone where there are none.
     pub(super) fn new(settings: Option<&Settings>) -> Self {
         let mut interest = Self::default();
+        interest.env.extend(TokenEnv::ALL.iter().map(ToString::to_string));
         for component in &COMPONENTS {
             for pod in component.pods {
                 interest.apps.insert(pod.app.to_owned());
@@ -75,13 +76,13 @@ impl Interest {
 }
 
 pub(super) fn cluster(cluster: &HostedCluster) -> Cluster {
-    let plan::Gated { identities, mut problems, .. } = plan::gate(cluster);
+    let plan::Gated { identities, workload_identities, mut problems } = plan::gate(cluster);
     // Of a HostedCluster without a plan its problems are all that is told, odd ones too.
     let federated = problems.iter().any(|problem| problem.reason == Reason::WorkloadIdentities);
     problems.retain(|problem| federated || problem.severity == Severity::Error || problem.reason.explains_absence());
     let azure = cluster.spec.platform.platform_type == "Azure";
     let paused_until = cluster.spec.paused_until.as_deref().map(Box::from);
-    Cluster { paused_until, azure, identities, problems, ..named_cluster(&cluster.metadata) }
+    Cluster { paused_until, azure, identities, workload_identities, problems, ..named_cluster(&cluster.metadata) }
 }
 
 /// A HostedCluster whose fields are not of the types that the CRD gives them.

@@ -7,10 +7,14 @@
 //! openshift/csi-operator: `pkg/driver/azure-{disk,file}`. Federated identities: `cmd/infra/azure/identities.go` of
 //! openshift/hypershift, and its token minters.
 
+mod left_out;
+#[cfg(test)]
+mod tests;
+
 use hcp_identity_api::hosted_cluster::{
-    AzureKms, ControlPlaneManagedIdentities, HostedCluster, ManagedIdentity, SecretEncryptionType, WorkloadIdentities,
-    WorkloadIdentity, annotations,
+    AzureKms, ControlPlaneManagedIdentities, HostedCluster, ManagedIdentity, WorkloadIdentities, WorkloadIdentity,
 };
+use left_out::{kms_in_use, kms_left_out, kms_not_federated, never, no_ingress, no_machine_management, no_registry};
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumIter, EnumString, IntoStaticStr};
 
@@ -84,7 +88,102 @@ pub struct Federated {
     pub name: &'static str,
     /// Whose tokens are exchanged, each by a federated credential of its own.
     pub service_accounts: &'static [ServiceAccount],
+    /// How the first pod of the row comes by them.
+    pub token: Token,
 }
+
+/// What HyperShift's operators give a pod so that it can sign in with tokens.
+#[derive(Debug)]
+pub struct Token {
+    /// The container that mints them, or the init container where those can stay.
+    pub minter: &'static str,
+    /// The volume that it writes them to.
+    pub volume: &'static str,
+    /// What says to the row's containers as whom they sign in.
+    pub told_by: &'static [Place],
+    /// Who writes that, and when they do not.
+    pub written_by: &'static str,
+}
+
+/// What says as whom a pod signs in.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Place {
+    /// The environment of its containers.
+    Environment,
+    /// A Secret with a `cloud.conf`, and who writes it.
+    Config(&'static str, Operator),
+    /// A Secret with a key for each of it.
+    Keys(&'static str, Operator),
+    /// The ServiceAccount of the control plane namespace that it runs as.
+    ServiceAccount(&'static str, Operator),
+}
+
+/// An operator of HyperShift's.
+#[derive(Clone, Copy, Debug, Display, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Operator {
+    ControlPlaneOperator,
+    HypershiftOperator,
+}
+
+impl Place {
+    /// Keys that its Secret cannot do without.
+    #[must_use]
+    pub fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Config(..) => &["cloud.conf"],
+            Self::Keys(..) => &["azure_client_id", "azure_tenant_id", "azure_federated_token_file"],
+            Self::Environment | Self::ServiceAccount(..) => &[],
+        }
+    }
+
+    /// Annotations of its ServiceAccount: the client id, and the tenant.
+    #[must_use]
+    pub fn annotations(self) -> &'static [&'static str] {
+        match self {
+            Self::ServiceAccount(..) => &["azure.workload.identity/client-id", "azure.workload.identity/tenant-id"],
+            Self::Environment | Self::Config(..) | Self::Keys(..) => &[],
+        }
+    }
+
+    /// Who writes the object, if it is one.
+    #[must_use]
+    pub fn operator(self) -> Option<Operator> {
+        match self {
+            Self::Environment => None,
+            Self::Config(_, by) | Self::Keys(_, by) | Self::ServiceAccount(_, by) => Some(by),
+        }
+    }
+
+    /// The name of its Secret.
+    #[must_use]
+    pub fn secret(self) -> Option<&'static str> {
+        if let Self::Config(name, _) | Self::Keys(name, _) = self { Some(name) } else { None }
+    }
+
+    #[must_use]
+    pub fn service_account(self) -> Option<&'static str> {
+        if let Self::ServiceAccount(name, _) = self { Some(name) } else { None }
+    }
+}
+
+/// What Azure's SDKs read of the environment to sign in with a token.
+#[derive(Clone, Copy, Debug, Display, Eq, PartialEq)]
+pub enum TokenEnv {
+    #[strum(serialize = "AZURE_CLIENT_ID")]
+    ClientId,
+    #[strum(serialize = "AZURE_TENANT_ID")]
+    TenantId,
+    #[strum(serialize = "AZURE_FEDERATED_TOKEN_FILE")]
+    TokenFile,
+}
+
+impl TokenEnv {
+    pub const ALL: [Self; 3] = [Self::ClientId, Self::TenantId, Self::TokenFile];
+}
+
+/// Where each minter writes its token.
+pub const TOKEN_FILE: &str = "/var/run/secrets/openshift/serviceaccount/token";
 
 /// A service account of the hosted cluster.
 #[derive(Debug)]
@@ -177,6 +276,18 @@ const NETWORK_CONFIG: &str = "openshift-cloud-network-config-controller";
 /// Where most components mount their credential.
 const CERTS: &str = "/mnt/certs";
 
+const CLOUD_TOKEN_MINTER: &str = "cloud-token-minter";
+const CLOUD_TOKEN: &str = "cloud-token";
+
+/// In the words of a remedy.
+const CONTROL_PLANE_OPERATOR: &str =
+    "control-plane-operator writes it, unless it runs with MANAGED_SERVICE=ARO-HCP: see its log";
+const HYPERSHIFT_OPERATOR: &str =
+    "hypershift-operator writes it, unless it runs with MANAGED_SERVICE=ARO-HCP: see its log";
+const NETWORK_OPERATOR: &str = "cluster-network-operator of the control plane namespace writes it: see its log";
+const DRIVER_OPERATOR: &str =
+    "the operator of the CSI driver writes it, where it has HYPERSHIFT_IMAGE in its environment: see its log";
+
 const CREDENTIALS_FILE_PATH: &str = "MANAGED_AZURE_HCP_CREDENTIALS_FILE_PATH";
 
 /// In the order in which everything prints them.
@@ -201,6 +312,15 @@ pub static COMPONENTS: [Component; 9] = [
             left_out: never,
             name: "cloud-provider",
             service_accounts: &[account("kube-system", "azure-cloud-provider", "")],
+            token: Token {
+                minter: CLOUD_TOKEN_MINTER,
+                volume: CLOUD_TOKEN,
+                told_by: &[
+                    Place::Config("azure-cloud-config", Operator::ControlPlaneOperator),
+                    Place::ServiceAccount("azure-cloud-controller-manager", Operator::ControlPlaneOperator),
+                ],
+                written_by: CONTROL_PLANE_OPERATOR,
+            },
         },
     },
     Component {
@@ -223,6 +343,12 @@ pub static COMPONENTS: [Component; 9] = [
             left_out: never,
             name: "control-plane-operator",
             service_accounts: &[account("kube-system", "control-plane-operator", "")],
+            token: Token {
+                minter: CLOUD_TOKEN_MINTER,
+                volume: CLOUD_TOKEN,
+                told_by: &[Place::Environment],
+                written_by: HYPERSHIFT_OPERATOR,
+            },
         },
     },
     Component {
@@ -245,6 +371,12 @@ pub static COMPONENTS: [Component; 9] = [
             left_out: no_machine_management,
             name: "node-pool-mgmt",
             service_accounts: &[account("kube-system", "capi-provider", "")],
+            token: Token {
+                minter: CLOUD_TOKEN_MINTER,
+                volume: CLOUD_TOKEN,
+                told_by: &[Place::Environment],
+                written_by: HYPERSHIFT_OPERATOR,
+            },
         },
     },
     Component {
@@ -267,6 +399,12 @@ pub static COMPONENTS: [Component; 9] = [
             left_out: no_ingress,
             name: "ingress",
             service_accounts: &[account("openshift-ingress-operator", "ingress-operator", "")],
+            token: Token {
+                minter: CLOUD_TOKEN_MINTER,
+                volume: CLOUD_TOKEN,
+                told_by: &[Place::Keys("azure-ingress-credentials", Operator::HypershiftOperator)],
+                written_by: CONTROL_PLANE_OPERATOR,
+            },
         },
     },
     Component {
@@ -301,6 +439,12 @@ pub static COMPONENTS: [Component; 9] = [
             left_out: never,
             name: "network",
             service_accounts: &[account(NETWORK_CONFIG, "cloud-network-config-controller", "")],
+            token: Token {
+                minter: CLOUD_TOKEN,
+                volume: CLOUD_TOKEN,
+                told_by: &[Place::Keys("cloud-network-config-controller-creds", Operator::HypershiftOperator)],
+                written_by: NETWORK_OPERATOR,
+            },
         },
     },
     Component {
@@ -336,6 +480,12 @@ pub static COMPONENTS: [Component; 9] = [
                 account("openshift-cluster-csi-drivers", "azure-disk-csi-driver-operator", "-operator"),
                 account("openshift-cluster-csi-drivers", "azure-disk-csi-driver-controller-sa", "-controller"),
             ],
+            token: Token {
+                minter: "token-minter",
+                volume: "bound-sa-token",
+                told_by: &[Place::Config("azure-disk-csi-config", Operator::ControlPlaneOperator)],
+                written_by: DRIVER_OPERATOR,
+            },
         },
     },
     Component {
@@ -370,6 +520,12 @@ pub static COMPONENTS: [Component; 9] = [
                 account("openshift-cluster-csi-drivers", "azure-file-csi-driver-operator", "-operator"),
                 account("openshift-cluster-csi-drivers", "azure-file-csi-driver-controller-sa", "-controller"),
             ],
+            token: Token {
+                minter: "token-minter",
+                volume: "bound-sa-token",
+                told_by: &[Place::Config("azure-file-csi-config", Operator::ControlPlaneOperator)],
+                written_by: DRIVER_OPERATOR,
+            },
         },
     },
     Component {
@@ -405,6 +561,12 @@ pub static COMPONENTS: [Component; 9] = [
                 account("openshift-image-registry", "registry", "-registry"),
                 account("openshift-image-registry", "cluster-image-registry-operator", "-operator"),
             ],
+            token: Token {
+                minter: CLOUD_TOKEN_MINTER,
+                volume: CLOUD_TOKEN,
+                told_by: &[Place::Keys("azure-image-registry-credentials", Operator::HypershiftOperator)],
+                written_by: CONTROL_PLANE_OPERATOR,
+            },
         },
     },
     Component {
@@ -437,6 +599,12 @@ pub static COMPONENTS: [Component; 9] = [
             left_out: kms_not_federated,
             name: "kms",
             service_accounts: &[account("kube-system", "kms-provider", "")],
+            token: Token {
+                minter: "azure-kms-token-minter",
+                volume: "azure-kms-cloud-token",
+                told_by: &[Place::Environment, Place::Config("azure-kms-config", Operator::HypershiftOperator)],
+                written_by: CONTROL_PLANE_OPERATOR,
+            },
         },
     },
 ];
@@ -464,97 +632,6 @@ fn workload(cluster: &HostedCluster) -> Option<&WorkloadIdentities> {
     cluster.spec.platform.azure.as_ref()?.azure_authentication_config.workload_identities.as_ref()
 }
 
-fn never(_: &HostedCluster) -> Option<LeftOut> {
-    None
-}
-
-fn no_machine_management(cluster: &HostedCluster) -> Option<LeftOut> {
-    let annotations = cluster.metadata.annotations.as_ref()?;
-    annotations.contains_key(annotations::DISABLE_MACHINE_MANAGEMENT).then_some(LeftOut {
-        severity: Severity::Note,
-        reason: Reason::MachineManagementDisabled,
-        field: "metadata.annotations",
-        message: "HyperShift runs no capi-provider with the annotation hypershift.openshift.io/disable-machine-management",
-        remedy: "remove the annotation if HyperShift is to manage the node pools",
-    })
-}
-
-fn no_ingress(cluster: &HostedCluster) -> Option<LeftOut> {
-    let message = "HyperShift runs no ingress-operator without the capability Ingress";
-    capability_disabled(cluster, "Ingress", message)
-}
-
-fn no_registry(cluster: &HostedCluster) -> Option<LeftOut> {
-    let message = "HyperShift runs no cluster-image-registry-operator without the capability ImageRegistry";
-    capability_disabled(cluster, "ImageRegistry", message)
-}
-
-fn capability_disabled(cluster: &HostedCluster, capability: &str, message: &'static str) -> Option<LeftOut> {
-    let left_out = LeftOut {
-        severity: Severity::Note,
-        reason: Reason::CapabilityDisabled,
-        field: "spec.capabilities.disabled",
-        message,
-        remedy: "nothing is to be done, unless the capability is wanted",
-    };
-    cluster.spec.capabilities.disabled.iter().any(|name| name == capability).then_some(left_out)
-}
-
-/// HyperShift's condition for the mount into control-plane-operator is only that `spec.secretEncryption.kms` is there
-/// (`v2/controlplaneoperator/deployment.go`): without a class that pod cannot start, whatever the reason.
-fn kms_left_out(cluster: &HostedCluster) -> Option<LeftOut> {
-    let warning = |field, message| {
-        let (severity, reason) = (Severity::Warning, Reason::KmsIdentityUnused);
-        let remedy = "name a managed identity in spec.secretEncryption.kms.azure.kms with the type kms, or remove kms";
-        Some(LeftOut { severity, reason, field, message, remedy })
-    };
-    let encryption = cluster.spec.secret_encryption.as_ref()?;
-    let uses_kms = encryption.encryption_type.as_ref()?.is(&SecretEncryptionType::Kms);
-    let Some(kms) = &encryption.kms else {
-        let missing = warning("spec.secretEncryption", "the type is kms, and spec.secretEncryption.kms is missing");
-        return missing.filter(|_| uses_kms);
-    };
-    if !uses_kms {
-        return warning(
-            "spec.secretEncryption.kms",
-            "the type is not kms; but HyperShift mounts it into control-plane-operator wherever kms is set, and that pod \
-             waits until something writes the class",
-        );
-    }
-    if kms.provider != "Azure" {
-        return warning(
-            "spec.secretEncryption.kms.provider",
-            "the KMS provider is not Azure; but HyperShift mounts it into control-plane-operator wherever kms is set, and \
-             that pod waits until something writes the class",
-        );
-    }
-    match &kms.azure {
-        None => warning("spec.secretEncryption.kms", "the KMS provider is Azure, and kms.azure is missing"),
-        Some(azure) if azure.kms.is_none() => warning(
-            "spec.secretEncryption.kms.azure",
-            "no managed identity is named for KMS, and the control plane uses managed identities; HyperShift mounts the \
-             class into control-plane-operator all the same, and that pod waits until something writes it",
-        ),
-        Some(_) => None,
-    }
-}
-
-/// Nothing of the CRD holds the kind of the KMS identity to that of the others.
-fn kms_not_federated(cluster: &HostedCluster) -> Option<LeftOut> {
-    kms_in_use(cluster)?.workload_identity.is_none().then_some(LeftOut {
-        severity: Severity::Warning,
-        reason: Reason::KmsIdentityUnused,
-        field: "spec.secretEncryption.kms.azure",
-        message: "no workload identity is named for KMS, and the control plane uses workload identities",
-        remedy: "name one in spec.secretEncryption.kms.azure.workloadIdentity, in the place of kms",
-    })
-}
-
-fn kms_in_use(cluster: &HostedCluster) -> Option<&AzureKms> {
-    let used = cluster.spec.secret_encryption.as_ref()?.encryption_type.as_ref()?.is(&SecretEncryptionType::Kms);
-    azure_kms(cluster).filter(|_| used)
-}
-
 const fn account(namespace: &'static str, name: &'static str, suffix: &'static str) -> ServiceAccount {
     ServiceAccount { namespace, name, suffix }
 }
@@ -565,81 +642,4 @@ const fn required(name: &'static str) -> Container {
 
 const fn if_present(name: &'static str) -> Container {
     Container { name, presence: Presence::IfPresent }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use strum::IntoEnumIterator;
-
-    use super::*;
-    use crate::names::{is_dns_label, is_secret_name};
-
-    #[test]
-    fn every_id_has_exactly_one_row_in_its_order() {
-        let rows: Vec<Id> = COMPONENTS.iter().map(|component| component.id).collect();
-        assert_eq!(rows, Id::iter().collect::<Vec<_>>());
-        assert!(Id::iter().all(|id| Component::of(id).id == id));
-    }
-
-    #[test]
-    fn ids_read_the_same_in_settings_and_in_text() {
-        for id in Id::iter() {
-            assert_eq!(serde_json::to_value(id).unwrap(), id.to_string());
-            assert_eq!(id.to_string().parse::<Id>(), Ok(id));
-        }
-    }
-
-    #[test]
-    fn classes_and_fields_are_unique_and_valid() {
-        let classes: HashSet<_> = COMPONENTS.iter().map(|component| component.class).collect();
-        let fields: HashSet<_> = COMPONENTS.iter().map(|component| component.field).collect();
-        assert_eq!((classes.len(), fields.len()), (9, 9));
-        let federated = || COMPONENTS.iter().map(|component| &component.federated);
-        let fields: HashSet<_> = federated().map(|federated| federated.field).collect();
-        let names: HashSet<_> = federated().map(|federated| federated.name).collect();
-        assert_eq!((fields.len(), names.len()), (9, 9));
-        assert!(classes.iter().all(|class| is_dns_label(class)));
-    }
-
-    #[test]
-    fn no_two_rows_write_the_same_thing_into_one_container() {
-        let mut written = HashSet::new();
-        for component in &COMPONENTS {
-            for pod in component.pods {
-                for container in pod.containers {
-                    let paths = pod.mount.iter().map(|mount| mount.path);
-                    let env = pod.env.iter().map(|env| env.name);
-                    for item in paths.chain(env) {
-                        assert!(written.insert((pod.app, container.name, item)), "{:?}: {item}", component.id);
-                    }
-                }
-            }
-        }
-    }
-
-    /// One token, one identity: Entra would take either.
-    #[test]
-    fn no_two_rows_share_a_service_account_and_no_row_has_one_name_twice() {
-        let mut accounts = HashSet::new();
-        for ServiceAccount { namespace, name, .. } in COMPONENTS.iter().flat_map(|row| row.federated.service_accounts) {
-            assert!(is_dns_label(namespace) && is_dns_label(name) && accounts.insert((namespace, name)), "{name}");
-        }
-        for row in &COMPONENTS {
-            let accounts = row.federated.service_accounts;
-            let suffixes: HashSet<_> = accounts.iter().map(|account| account.suffix).collect();
-            assert!(!accounts.is_empty() && suffixes.len() == accounts.len(), "{:?}", row.id);
-        }
-    }
-
-    #[test]
-    fn the_first_pod_of_a_row_mounts_and_every_pod_gets_something() {
-        for component in &COMPONENTS {
-            assert!(component.pods[0].mount.is_some(), "{:?}", component.id);
-            assert!(component.pods.iter().all(|pod| pod.mount.is_some() || !pod.env.is_empty()));
-            assert!(component.pods.iter().all(|pod| pod.containers[0].presence == Presence::Required));
-            assert!(component.pods.iter().flat_map(|pod| &pod.mount).all(|mount| is_secret_name(mount.volume)));
-        }
-    }
 }
