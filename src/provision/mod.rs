@@ -17,6 +17,7 @@ mod signing_key;
 pub use credentials_request::{CredentialsRequest, CredentialsRequests, Identity, TechPreview};
 pub use federation::{Credential, FederatedIdentity, Federation, Summary, Use};
 pub use file::{File, Readers};
+#[cfg(feature = "provision")]
 pub(crate) use identities::credential_of;
 pub use identities::{Cluster, CustomRole, Given, Grant, IdentityPlan, ManagedIdentity};
 pub use issuer::{Issuer, IssuerError, discovery, issuer_files};
