@@ -143,20 +143,99 @@ fn output_to_a_pipe_is_not_coloured() {
     assert!(!stdout.contains('\u{1b}') && !stderr.contains('\u{1b}'));
 }
 
+/// The help of a command and of all below it, by its words.
+fn helps(words: &[String]) -> Vec<(String, String)> {
+    let (exit, help, stderr) = run(hcp_identity().args(words).arg("--help"));
+    assert_eq!((exit, stderr.as_str()), (0, ""), "{words:?}");
+    let below = help.split("\nCommands:\n").nth(1).unwrap_or_default();
+    // What is said of a command goes on in lines that stand deeper.
+    let lines = below.lines().take_while(|line| !line.is_empty()).filter_map(|line| line.strip_prefix("  "));
+    let names = lines.filter(|line| !line.starts_with(' ')).filter_map(|line| line.split_whitespace().next());
+    let mut all: Vec<_> =
+        names.filter(|name| *name != "help").flat_map(|name| helps(&[words, &[name.to_owned()]].concat())).collect();
+    all.push((words.join(" "), help));
+    all
+}
+
+/// The options of a command, each with what is said of it.
+fn options(help: &str) -> Vec<(&str, String)> {
+    let options = help.split("\nOptions:\n").nth(1).unwrap_or_default().split("\nExamples:").next().unwrap_or_default();
+    let mut told = Vec::<(&str, String)>::new();
+    for line in options.lines().map(str::trim_start) {
+        match (line.split_whitespace().find_map(|word| word.strip_prefix("--")), told.last_mut()) {
+            (Some(name), _) if line.starts_with('-') => {
+                let said =
+                    line.split_once("  ").filter(|(option, _)| option.contains("--")).map_or("", |(_, said)| said);
+                told.push((name.split(['[', '=', '.']).next().unwrap_or(name), said.to_owned()));
+            }
+            (_, Some((_, said))) => *said += line,
+            _ => {}
+        }
+    }
+    told
+}
+
 #[test]
-fn completions_are_printed_for_every_shell() {
+fn completions_know_every_option_of_every_command_in_every_shell() {
+    let helps = helps(&[]);
+    assert!(helps.iter().any(|(words, _)| words == "azure create-oidc-issuer"), "no nested commands");
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let (exit, stdout, _) = run(hcp_identity().args(["completions", shell]));
-        assert!(exit == 0 && stdout.contains("hcp-identity") && stdout.contains("crd-only"), "{shell}");
+        let (exit, script, _) = run(hcp_identity().args(["completions", shell]));
+        assert_eq!(exit, 0, "{shell}");
+        for (words, help) in &helps {
+            assert!(words.split(' ').all(|word| script.contains(word)), "{shell}: {words}");
+            for (option, _) in options(help) {
+                assert!(script.contains(option), "{shell}: {words} --{option}");
+            }
+        }
     }
 }
 
 #[test]
+fn help_says_something_of_every_option() {
+    let mut seen = 0;
+    for (words, help) in helps(&[]) {
+        for (option, said) in options(&help) {
+            assert!(said.split_whitespace().count() > 1, "{words} --{option}: {said:?}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 100, "{seen} options");
+}
+
+/// Where help is wrapped.
+const WIDTH: usize = 100;
+
+#[test]
 fn help_has_examples_and_exit_codes() {
-    let (_, help, _) = run(hcp_identity().arg("--help"));
-    assert!(help.contains("Exit codes:"));
-    for command in ["render", "validate", "check credential", "check vault", "explain", "completions"] {
-        assert!(run(hcp_identity().args(command.split(' ').chain(["--help"]))).1.contains("Examples:"), "{command}");
+    let helps = helps(&[]);
+    assert!(helps.iter().any(|(words, help)| words.is_empty() && help.contains("Exit codes:")));
+    for (words, help) in helps.iter().filter(|(_, help)| !help.contains("\nCommands:\n")) {
+        let examples = help.split_once("Examples:").unwrap_or_else(|| panic!("{words} has no examples")).1;
+        assert!(!examples.contains('…'), "{words}: an example is to be copied: {examples}");
+        if words.starts_with("azure") {
+            for (line, next) in examples.lines().zip(examples.lines().skip(1)) {
+                let word = next.split_whitespace().next().unwrap_or_default();
+                let fits = word.is_empty() || line.len() + 1 + word.len() <= WIDTH || line.ends_with('\\');
+                assert!(fits, "{words}: an example is too wide, and cannot be copied: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_id_of_a_key_may_begin_with_a_hyphen_and_a_flag_is_none() {
+    let id = format!("-{}", "a".repeat(42));
+    for (value, says) in
+        [(id.as_str(), "there is no "), ("--dry-run", "invalid value '--dry-run'"), ("-o", "invalid value '-o'")]
+    {
+        let flags =
+            ["--name", "prod", "--region", "westeurope", "--subscription-id", OTHER_USER, "--tenant-id", OTHER_USER];
+        let folder = folder("no-key", &[]);
+        let mut command = hcp_identity();
+        command.args(["azure", "create-oidc-issuer"]).args(flags).args(["--retire-key", value]).current_dir(folder);
+        let (exit, stdout, stderr) = run(&mut command);
+        assert!((exit, stdout.as_str()) == (2, "") && stderr.contains(says), "{value}: {stderr}");
     }
 }
 

@@ -9,7 +9,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use support::{golden, read, text};
+use support::{
+    golden, read, text,
+    transcript::{commands, with_outputs},
+};
 
 /// `cargo run` stands in the README because a newcomer has no binary yet; the test has one.
 const CARGO_RUN: &str = "cargo run --quiet --";
@@ -36,23 +39,7 @@ fn output_of(command: &str) -> String {
 fn every_command_prints_what_the_readme_shows() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let readme = read(&path);
-    let mut actual = String::new();
-    let mut commands = 0;
-    let mut in_block = false;
-    for line in readme.lines() {
-        match line {
-            "```console" => in_block = true,
-            "```" => in_block = false,
-            // What a command printed when the README was written.
-            _ if in_block && !line.starts_with("$ ") => continue,
-            _ => {}
-        }
-        actual += &format!("{line}\n");
-        if let Some(command) = line.strip_prefix("$ ").filter(|_| in_block) {
-            actual += &output_of(command);
-            commands += 1;
-        }
-    }
-    assert!(commands >= 3, "the README shows no commands");
-    golden(&path, &actual);
+    let outputs: Vec<_> = commands(&readme).iter().map(|command| output_of(command)).collect();
+    assert!(outputs.len() >= 3, "the README shows no commands");
+    golden(&path, &with_outputs(&readme, &outputs));
 }

@@ -25,6 +25,7 @@ use std::{
 };
 
 pub mod credentials;
+pub mod transcript;
 pub mod workload_identity;
 
 pub const KEY_VAULT_USER: &str = "2f6e0f2a-7c33-4b0a-9c27-0d3b1e5a4c11";

@@ -61,7 +61,12 @@ impl Subscription {
 
     /// The built binary, as the owner runs it in the folder of the test.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hcp-identity"));
+        self.program(env!("CARGO_BIN_EXE_hcp-identity"))
+    }
+
+    /// Any program, as the owner runs it there.
+    pub fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(name);
         command.env_clear().current_dir(&self.folder).env("SSL_CERT_FILE", self.folder.join("ca.pem"));
         command.envs(self.standin.proxy_environment());
         let caller =

@@ -63,6 +63,8 @@ fn bless() -> Result<()> {
             "workload_identity",
             "--test",
             "capz",
+            "--test",
+            "tutorials",
         ])
         .env("HCP_IDENTITY_BLESS", "1")
         .status()?;

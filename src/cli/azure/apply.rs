@@ -17,6 +17,7 @@ use crate::{
 ///
 /// They are those that `plan` lists, on the identities that the HostedClusters name, which must be there: `hypershift create iam azure` makes
 /// them. What is there already is kept, under whatever name; nothing is changed or deleted. Where a HostedCluster is refused, nothing is done for any.
+/// Signs in as create-oidc-issuer does; the caller needs the role "Managed Identity Contributor".
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -18,14 +18,18 @@ use crate::{
 /// Make the keys of a cluster, publish its issuer, and make its identities.
 ///
 /// What create-key-pair, create-oidc-issuer and create-managed-identities do, one after another; with --public-key-file no keys are made.
-/// A run that was ended is completed by the next one.
+/// A run that was ended is completed by the next one. Signs in as AZURE_CLIENT_ID with AZURE_CLIENT_SECRET or AZURE_FEDERATED_TOKEN_FILE and
+/// AZURE_TENANT_ID, else as whoever has signed in with az or azd; the caller needs the roles "Owner" and "Storage Blob Data Contributor".
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   oc adm release extract --credentials-requests --cloud=azure --to=requests RELEASE
-  hcp-identity azure create-all --name prod --region westeurope --subscription-id ID --tenant-id ID \\
-    --credentials-requests-dir requests --output-dir out --dry-run
-  hcp-identity azure create-all … --issuer-hosting static-website   # where policies refuse public blobs")]
+  hcp-identity azure create-all --name prod --region westeurope \\
+    --subscription-id ID --tenant-id ID --credentials-requests-dir requests --output-dir out \\
+    --dry-run
+  hcp-identity azure create-all --name prod --region westeurope \\
+    --subscription-id ID --tenant-id ID --credentials-requests-dir requests --output-dir out \\
+    --issuer-hosting static-website   # where policies refuse public blobs")]
 pub(super) struct Args {
     #[command(flatten)]
     issuer: IssuerFlags,

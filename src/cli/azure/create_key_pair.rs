@@ -35,8 +35,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR", default_value = ".", hide_default_value = true)]
     output_dir: PathBuf,
 
-    /// Make another pair in the place of the one that is there, which is kept in the folder `retired`: tokens that it has
-    /// signed are good as long as its public key is published.
+    /// Make another pair in the place of the one that is there, which is kept in the folder `retired`. Publish the new public key
+    /// (create-oidc-issuer) before the cluster signs with the new private key.
     #[arg(long)]
     rotate: bool,
 

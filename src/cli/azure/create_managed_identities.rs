@@ -30,15 +30,19 @@ use crate::{
 #[command(after_help = "\
 Examples:
   oc adm release extract --credentials-requests --cloud=azure --to=requests RELEASE
-  hcp-identity azure create-managed-identities --name prod --region westeurope --subscription-id ID \\
-    --credentials-requests-dir requests --issuer-url https://prod.blob.core.windows.net/prod --dry-run
-  hcp-identity azure create-managed-identities … --dnszone-resource-group-name dns -o json | jq -r '.steps[].what'")]
+  hcp-identity azure create-managed-identities --name prod --region westeurope \\
+    --subscription-id ID --credentials-requests-dir requests \\
+    --issuer-url https://prod.blob.core.windows.net/prod --dry-run
+  hcp-identity azure create-managed-identities --name prod --region westeurope \\
+    --subscription-id ID --credentials-requests-dir requests \\
+    --issuer-url https://prod.blob.core.windows.net/prod \\
+    --dnszone-resource-group-name dns -o json | jq -r '.steps[].what'")]
 pub(super) struct Args {
-    /// What all names begin with that are not given, and the mark of what may be deleted.
+    /// The name of the cluster: names that are not given below are made of it, and what is made is marked with it, so that `delete` finds it.
     #[arg(long, value_name = "NAME")]
     name: String,
 
-    /// The region of everything that is made, as Azure names it.
+    /// The region of everything that is made, such as westeurope.
     #[arg(long, value_name = "REGION")]
     region: String,
 

@@ -28,10 +28,13 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  hcp-identity azure create-oidc-issuer --name prod --region westeurope --subscription-id ID --tenant-id ID --dry-run
-  hcp-identity azure create-oidc-issuer --name prod --region westeurope --subscription-id ID --tenant-id ID \\
+  hcp-identity azure create-oidc-issuer --name prod --region westeurope \\
+    --subscription-id ID --tenant-id ID --dry-run
+  hcp-identity azure create-oidc-issuer --name prod --region westeurope \\
+    --subscription-id ID --tenant-id ID \\
     --issuer-hosting static-website   # where policies refuse public blobs
-  hcp-identity azure create-oidc-issuer … --retire-key KID   # a day after a rotation")]
+  hcp-identity azure create-oidc-issuer --name prod --region westeurope \\
+    --subscription-id ID --tenant-id ID --retire-key KID   # a day after a rotation")]
 pub(super) struct Args {
     #[command(flatten)]
     pub(super) issuer: IssuerFlags,
@@ -46,15 +49,15 @@ pub(super) struct Args {
 /// What create-all has as well.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct IssuerFlags {
-    /// What all names begin with that are not given, and the mark of what may be deleted.
+    /// The name of the cluster: names that are not given below are made of it, and what is made is marked with it, so that `delete` finds it.
     #[arg(long, value_name = "NAME")]
     pub(super) name: String,
 
-    /// The region of everything that is made, as Azure names it.
+    /// The region of everything that is made, such as westeurope.
     #[arg(long, value_name = "REGION")]
     pub(super) region: String,
 
-    /// The tenant, by its id: for the configuration of the cluster's webhook.
+    /// The tenant, by its id. It is written into manifests/azure-ad-pod-identity-webhook-config.yaml, for the cluster's webhook.
     #[arg(long, value_name = "ID", value_parser = id)]
     pub(super) tenant_id: String,
 
@@ -82,9 +85,18 @@ pub(super) struct IssuerFlags {
     #[arg(long, value_name = "HOSTING", value_enum, default_value_t = Hosted::Blob)]
     pub(super) issuer_hosting: Hosted,
 
-    /// A key, by its id, that is published no more: its tokens have all ended.
-    #[arg(long, value_name = "KID")]
+    /// Publish the key with this id (`kid`) no more, once its tokens have all ended; may be repeated.
+    #[arg(long, value_name = "KID", value_parser = key_id, allow_hyphen_values = true)]
     pub(super) retire_key: Vec<String>,
+}
+
+/// One in 64 ids begins with a hyphen. A flag in the place of an id would be taken for one, and do nothing.
+fn key_id(value: &str) -> Result<String, String> {
+    const LENGTH: usize = 43;
+    if value.starts_with('-') && value.len() != LENGTH {
+        return Err("it must be the id of a key".to_owned());
+    }
+    Ok(value.to_owned())
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]

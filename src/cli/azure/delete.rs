@@ -15,18 +15,19 @@ use crate::{
 /// Delete what the other commands have made for a cluster.
 ///
 /// Custom roles, identities and role assignments, then the storage account: only what bears the mark of NAME, which is given to what is made and
-/// to nothing that was there before. The resource group of the installation stays, as the installer has filled it.
+/// to nothing that was there before. The resource group of the installation stays, as the installer has filled it. Destroy the cluster first. Signs in
+/// as create-oidc-issuer does.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  hcp-identity azure delete --name prod --region westeurope --subscription-id ID --dry-run
-  hcp-identity azure delete --name prod --region westeurope --subscription-id ID --delete-oidc-resource-group")]
+  hcp-identity azure delete --name prod --subscription-id ID --dry-run
+  hcp-identity azure delete --name prod --subscription-id ID --delete-oidc-resource-group")]
 pub(super) struct Args {
-    /// What all names begin with that were not given, and the mark of what is deleted.
+    /// The name that was given when it was made: what is marked with it is deleted.
     #[arg(long, value_name = "NAME")]
     name: String,
 
-    /// The region; ccoctl wants it, and nothing depends on it.
+    /// Taken because ccoctl requires it; nothing depends on it.
     #[arg(long, value_name = "REGION", default_value = "any", hide_default_value = true)]
     region: String,
 

@@ -16,8 +16,16 @@ use super::CommandResult;
 
 /// Prepare Azure for a cluster that signs its own tokens.
 ///
-/// Flags, defaults and files of what `ccoctl azure` does as well are its own.
+/// For an OpenShift cluster: create-all, or create-key-pair, create-oidc-issuer and create-managed-identities one after another, and delete, with the
+/// flags, defaults and files of `ccoctl azure`. For a HostedCluster with workload identities: plan and apply. What changes Azure has --dry-run.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hcp-identity azure create-all --name prod --region westeurope \\
+    --subscription-id ID --tenant-id ID --credentials-requests-dir requests --output-dir out \\
+    --dry-run
+  hcp-identity azure plan -f hostedcluster.yaml
+  hcp-identity azure create-oidc-issuer --help")]
 pub(super) struct Args {
     #[command(subcommand)]
     what: What,

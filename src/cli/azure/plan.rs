@@ -26,7 +26,8 @@ use crate::{
 Examples:
   hcp-identity azure plan -f hostedcluster.yaml
   kubectl get hostedclusters -A -o yaml | hcp-identity azure plan -o json |
-    jq -r '.identities[] | .clientID as $id | .federatedCredentials[] | [$id, .name, .issuer, .subject] | @tsv'")]
+    jq -r '.identities[] | .clientID as $id | .federatedCredentials[] |
+      [$id, .name, .issuer, .subject] | @tsv'")]
 pub(super) struct Args {
     #[command(flatten)]
     sources: Sources,
