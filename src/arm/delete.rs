@@ -52,7 +52,7 @@ impl Arm {
             let role = last(&of("/properties/roleDefinitionId")).to_owned();
             let principal = of("/properties/principalId");
             let ours = roles.iter().any(|known| *last(&known.id.to_lowercase()) == role)
-                || identities.iter().any(|(known, _)| *known == principal);
+                || identities.iter().any(|(known, _)| !known.is_empty() && *known == principal);
             let id = id_of(assignment);
             let what = format!("role assignment {}", last(&id));
             if ours && !is_within(&id, &self.in_subscription("")) {
@@ -92,12 +92,17 @@ impl Arm {
             }
             let what =
                 format!("custom role {}", properties.get("roleName").and_then(Value::as_str).unwrap_or_default());
+            let id = id_of(&role);
+            if !is_within(&id, &scope) {
+                found.kept.push(format!("{what}: it is not of this subscription"));
+                continue;
+            }
             let scopes = properties.get("assignableScopes").and_then(Value::as_array);
             let elsewhere = |one: &Value| !one.as_str().is_some_and(|one| is_within(one, &scope));
             if scopes.into_iter().flatten().any(elsewhere) {
                 found.kept.push(format!("{what}: other subscriptions can assign it, too"));
             } else {
-                own.push(Doomed { what, id: id_of(&role), version: AUTHORIZATION });
+                own.push(Doomed { what, id, version: AUTHORIZATION });
             }
         }
         Ok(own)
@@ -116,6 +121,10 @@ impl Arm {
         for identity in self.list(&subject, &id, IDENTITIES, &[]).await? {
             let id = id_of(&identity);
             let what = format!("identity {}", last(&id));
+            if !is_within(&id, &self.in_group(&names.oidc_group, "")) {
+                found.kept.push(format!("{what}: it is not in {}", names.oidc_group));
+                continue;
+            }
             if !mark.is_on(&tags_of(&identity)) {
                 found.kept.push(format!("{what}: it has not the tag of {}", names.name));
                 continue;
