@@ -151,7 +151,13 @@ impl Arm {
         if account.is_some() && !own {
             found.kept.push(format!("storage account {storage_account}: it has not the tag of {name}"));
         }
-        if own {
+        let others = if own { self.containers(&id).await? } else { Vec::new() };
+        if let [_, _, ..] = &*others {
+            let others = others.join(", ");
+            found.kept.push(format!(
+                "storage account {storage_account}: it has the containers {others}; delete those that are not of {name}"
+            ));
+        } else if own {
             let what = format!("storage account {storage_account}");
             found.doomed.push(Doomed { what, id: id.clone(), version: STORAGE });
         }
@@ -174,6 +180,16 @@ impl Arm {
             found.kept.push(format!("{what}: in it are also {}", others.join(", ")));
         }
         Ok(())
+    }
+}
+
+impl Arm {
+    /// Those of an account but Azure's own. Containers bear no mark, and the issuer of another cluster may be in one.
+    async fn containers(&self, account: &str) -> Result<Vec<String>, Refusal> {
+        let subject = format!("cannot list the containers of {}", last(account));
+        let there = self.list(&subject, &format!("{account}/blobServices/default/containers"), STORAGE, &[]).await?;
+        let names = there.iter().map(id_of).map(|id| last(&id).to_owned());
+        Ok(names.filter(|name| !name.starts_with('$')).collect())
     }
 }
 

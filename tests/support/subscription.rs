@@ -10,7 +10,7 @@ use std::{
 };
 
 use azure_standin::{Settings, Standin, azurite::Azurite, journal::Entry, signer::Signer, world::Document};
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub const TENANT: &str = "11111111-1111-1111-1111-111111111111";
 pub const SUBSCRIPTION: &str = "99999999-9999-9999-9999-999999999999";
@@ -69,6 +69,24 @@ impl Subscription {
         let mut command = self.command();
         command.args(arguments);
         run(command).await
+    }
+
+    /// As the owner does it by hand.
+    pub async fn put(&self, path: &str, version: &str, body: &Value) {
+        let about = self.standin.about();
+        let authority = reqwest::Certificate::from_pem(about.ca_pem.as_bytes()).unwrap();
+        let proxy = reqwest::Proxy::all(format!("http://{}", about.proxy)).unwrap();
+        let http = reqwest::Client::builder().proxy(proxy).tls_certs_only([authority]).build().unwrap();
+        let form = format!(
+            "grant_type=client_credentials&client_id={OWNER}&client_secret=a-secret-of-the-owner&scope=https%3A%2F%2Fmanagement.azure.com%2F.default"
+        );
+        let entra = http.post(format!("https://login.microsoftonline.com/{TENANT}/oauth2/v2.0/token"));
+        let token = entra.header("content-type", "application/x-www-form-urlencoded").body(form).send().await.unwrap();
+        let token: Value = serde_json::from_slice(&token.bytes().await.unwrap()).unwrap();
+        let request = http.put(format!("https://management.azure.com{path}?api-version={version}"));
+        let request = request.bearer_auth(token["access_token"].as_str().unwrap());
+        let answer = request.header("content-type", "application/json").body(body.to_string()).send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
     }
 
     /// All that ARM and blobs have been asked to change.
