@@ -65,7 +65,7 @@ async fn what_begins_or_ends_like_the_name_is_not_deleted() {
 #[tokio::test]
 async fn a_cloud_that_is_not_reached_is_told_as_json_too() {
     let world = World::start().await;
-    let (code, out, err) = delete(&world, "unreached", &["--cloud", "AzureGermanCloud", "-o", "json"]).await;
+    let (code, out, err) = delete(&world, "unreached", &["--cloud", "AzureStackCloud", "-o", "json"]).await;
     let answer: Value = serde_json::from_str(&out).unwrap();
     assert!(code == 2 && answer["error"].as_str().unwrap().starts_with("cannot reach Azure: "), "{out} {err}");
 }
