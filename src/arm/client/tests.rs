@@ -165,8 +165,11 @@ async fn an_operation_that_says_something_else_is_not_done() {
     assert_eq!(refused.message, "cannot delete: Azure's answer is no JSON");
 }
 
+/// What is said where a path ends so.
+type Says = (&'static str, fn() -> Value);
+
 /// What a subscription has of `prod`, where it says this of what is asked for by the end of its path.
-async fn belongings(answers: &'static [(&'static str, fn() -> Value)]) -> Result<Belongings, Refusal> {
+async fn belongings(answers: &'static [Says]) -> Result<Belongings, Refusal> {
     let (arm, _) = hostile(move |last| {
         let answer = answers.iter().find(|(path, _)| *path == last);
         answer.map_or_else(|| (404, Vec::new(), json!({})), |(_, body)| says(body()))
