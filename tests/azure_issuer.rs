@@ -239,8 +239,38 @@ async fn what_bears_no_mark_or_that_of_another_is_not_deleted() {
         assert!(ran.err.contains(&format!("kept: {kept}: it has not the tag of prod")), "{}", ran.err);
     }
     assert!(azure.changes().is_empty(), "{:?}", azure.changes());
+    // It is marked, and the issuer of another cluster is in it.
     let ran = azure.run(&[&delete[..], &["others"]].concat()).await;
-    assert_eq!(ran.out, "deleted: storage account prod\ndeleted: resource group shared\n", "{ran:?}");
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{ran:?}");
+    assert!(ran.err.contains("kept: storage account prod: it has the containers others, prod; "), "{}", ran.err);
+    assert!(ran.err.contains("kept: resource group shared: in it are also prod"), "{}", ran.err);
+    assert!(azure.changes().is_empty(), "{:?}", azure.changes());
+}
+
+/// Made by somebody else, with whatever is in it.
+#[tokio::test]
+async fn a_container_that_nobody_may_read_is_not_opened() {
+    let azure = start("private").await;
+    assert_eq!(create(&azure, &[]).await.code, 0);
+    let container = "/resourceGroups/prod-oidc/providers/Microsoft.Storage/storageAccounts/prod/blobServices/default/containers/backups";
+    let body = serde_json::json!({"properties": {"publicAccess": "None"}});
+    let made = azure.put(container, "2024-01-01", &body).await;
+    assert_eq!(made["name"], "backups", "{made}");
+    azure.standin.azure().journal.clear();
+    let ran = create(&azure, &["--blob-container-name", "backups"]).await;
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.err.contains("it is there, and nobody may read its blobs"), "{}", ran.err);
+    assert!(azure.changes().is_empty(), "{:?}", azure.changes());
+}
+
+#[tokio::test]
+async fn nothing_is_written_through_a_folder_that_is_a_link() {
+    let azure = start("linked").await;
+    fs::create_dir_all(azure.folder.join("outside")).unwrap();
+    std::os::unix::fs::symlink("../outside", azure.folder.join("out/manifests")).unwrap();
+    let ran = create(&azure, &["--dry-run"]).await;
+    assert!(ran.code == 2 && ran.err.contains("out/manifests is a symbolic link"), "{ran:?}");
+    assert!(azure.files("outside").is_empty());
 }
 
 #[tokio::test]

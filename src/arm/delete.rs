@@ -52,7 +52,7 @@ impl Arm {
             let role = last(&of("/properties/roleDefinitionId")).to_owned();
             let principal = of("/properties/principalId");
             let ours = roles.iter().any(|known| *last(&known.id.to_lowercase()) == role)
-                || identities.iter().any(|(known, _)| *known == principal);
+                || identities.iter().any(|(known, _)| !known.is_empty() && *known == principal);
             let id = id_of(assignment);
             let what = format!("role assignment {}", last(&id));
             if ours && !is_within(&id, &self.in_subscription("")) {
@@ -92,12 +92,17 @@ impl Arm {
             }
             let what =
                 format!("custom role {}", properties.get("roleName").and_then(Value::as_str).unwrap_or_default());
+            let id = id_of(&role);
+            if !is_within(&id, &scope) {
+                found.kept.push(format!("{what}: it is not of this subscription"));
+                continue;
+            }
             let scopes = properties.get("assignableScopes").and_then(Value::as_array);
             let elsewhere = |one: &Value| !one.as_str().is_some_and(|one| is_within(one, &scope));
             if scopes.into_iter().flatten().any(elsewhere) {
                 found.kept.push(format!("{what}: other subscriptions can assign it, too"));
             } else {
-                own.push(Doomed { what, id: id_of(&role), version: AUTHORIZATION });
+                own.push(Doomed { what, id, version: AUTHORIZATION });
             }
         }
         Ok(own)
@@ -116,6 +121,10 @@ impl Arm {
         for identity in self.list(&subject, &id, IDENTITIES, &[]).await? {
             let id = id_of(&identity);
             let what = format!("identity {}", last(&id));
+            if !is_within(&id, &self.in_group(&names.oidc_group, "")) {
+                found.kept.push(format!("{what}: it is not in {}", names.oidc_group));
+                continue;
+            }
             if !mark.is_on(&tags_of(&identity)) {
                 found.kept.push(format!("{what}: it has not the tag of {}", names.name));
                 continue;
@@ -142,7 +151,13 @@ impl Arm {
         if account.is_some() && !own {
             found.kept.push(format!("storage account {storage_account}: it has not the tag of {name}"));
         }
-        if own {
+        let others = if own { self.containers(&id).await? } else { Vec::new() };
+        if let [_, _, ..] = &*others {
+            let others = others.join(", ");
+            found.kept.push(format!(
+                "storage account {storage_account}: it has the containers {others}; delete those that are not of {name}"
+            ));
+        } else if own {
             let what = format!("storage account {storage_account}");
             found.doomed.push(Doomed { what, id: id.clone(), version: STORAGE });
         }
@@ -165,6 +180,16 @@ impl Arm {
             found.kept.push(format!("{what}: in it are also {}", others.join(", ")));
         }
         Ok(())
+    }
+}
+
+impl Arm {
+    /// Those of an account but Azure's own. Containers bear no mark, and the issuer of another cluster may be in one.
+    async fn containers(&self, account: &str) -> Result<Vec<String>, Refusal> {
+        let subject = format!("cannot list the containers of {}", last(account));
+        let there = self.list(&subject, &format!("{account}/blobServices/default/containers"), STORAGE, &[]).await?;
+        let names = there.iter().map(id_of).map(|id| last(&id).to_owned());
+        Ok(names.filter(|name| !name.starts_with('$')).collect())
     }
 }
 

@@ -120,11 +120,14 @@ impl Arm {
         if matches!(known.pointer("/properties/publicAccess").and_then(Value::as_str), Some("Blob" | "Container")) {
             return Ok(Change::Kept);
         }
-        self.patch(subject, id, STORAGE, &wanted).await.map(|_| Change::Updated).map_err(open)
+        Err(Refusal::new(subject, PRIVATE))
     }
 }
 
 const TAKEN: &str = "names of storage accounts are unique in all of Azure: give another one (--storage-account-name)";
+/// It may be anybody's, and full.
+const PRIVATE: &str = "it is there, and nobody may read its blobs: give another one (--blob-container-name), or let everybody read what is in \
+                       it (az storage container set-permission --public-access blob)";
 const CLOSED: &str =
     "nobody could read the issuer's documents: publish them on a website (--issuer-hosting static-website)";
 

@@ -121,8 +121,11 @@ impl Arm {
 
     async fn credentials(&self, wanted: &ManagedIdentity, there: &There, see: See<'_>) -> Result<(), Refusal> {
         let begins = format!("system:serviceaccount:{}:", wanted.request.secret_namespace);
-        let ours = there.is_ours.then_some(begins.as_str());
-        self.federate(&there.id, &wanted.name, &wanted.federated_credentials, Differing::Update, ours, see).await
+        let (ours, differing) = match there.is_ours {
+            true => (Some(begins.as_str()), Differing::Update),
+            false => (None, Differing::Refuse),
+        };
+        self.federate(&there.id, &wanted.name, &wanted.federated_credentials, differing, ours, see).await
     }
 }
 

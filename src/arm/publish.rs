@@ -92,7 +92,7 @@ impl Arm {
     pub(super) async fn website(&self, subject: &str, account: &str) -> Result<Change, Refusal> {
         let service = self.blobs(account)?;
         let refused = |error| self.may_not(subject, error);
-        let known = service.get_properties(None).await.map_err(refused)?;
+        let known = self.in_time(subject, service.get_properties(None)).await?.map_err(refused)?;
         let known = known.into_model().map_err(refused)?;
         if known.static_website.as_ref().is_some_and(|website| website.enabled == Some(true)) {
             return Ok(Change::Kept);
@@ -100,7 +100,7 @@ impl Arm {
         let website = StaticWebsite { enabled: Some(true), ..known.static_website.clone().unwrap_or_default() };
         let properties = BlobServiceProperties { static_website: Some(website), ..known };
         let body: RequestContent<_, XmlFormat> = properties.try_into().map_err(refused)?;
-        service.set_properties(body, None).await.map_err(refused)?;
+        self.in_time(subject, service.set_properties(body, None)).await?.map_err(refused)?;
         Ok(Change::Updated)
     }
 
@@ -114,7 +114,7 @@ impl Arm {
     }
 
     async fn download(&self, subject: &str, blob: &BlobClient) -> Result<Option<There>, Refusal> {
-        let read = async || match blob.download(None).await {
+        let read = async || match self.in_time(subject, blob.download(None)).await? {
             Ok(answer) => {
                 let etag = answer.properties.etag.clone();
                 let body = answer.body.collect().await.map_err(|error| Refusal::of(subject, &error))?;
@@ -153,7 +153,8 @@ impl Arm {
                 Change::Created
             }
         };
-        let sent = blob.upload(RequestContent::from(text.into_bytes()), Some(options)).await;
+        let upload = blob.upload(RequestContent::from(text.into_bytes()), Some(options));
+        let sent = self.in_time(subject, upload).await?;
         sent.map(|_| change).map_err(|error| {
             self.may_not(subject, error)
                 .remedied(&["ConditionNotMet", "BlobAlreadyExists"], "another run has written it; run this again")

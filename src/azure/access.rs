@@ -13,6 +13,7 @@ use azure_identity::{
     WorkloadIdentityCredentialOptions,
 };
 
+use super::transport::Bounded;
 use crate::{clouds::Cloud, credential::Secret};
 
 /// What the environment says. Its proxies (`HTTPS_PROXY`, `NO_PROXY`) count as well.
@@ -133,7 +134,8 @@ pub(crate) fn options(http: &reqwest::Client, authority: Option<&str>, retry: Re
         authority.clone_into(&mut custom.authority_host);
         Arc::new(CloudConfiguration::Custom(custom))
     });
-    ClientOptions { transport: Some(Transport::new(Arc::new(http.clone()))), retry, cloud, ..Default::default() }
+    let transport = Transport::new(Arc::new(Bounded(http.clone())));
+    ClientOptions { transport: Some(transport), retry, cloud, ..Default::default() }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod access;
 mod told;
+mod transport;
 
 pub use access::Access;
 pub(crate) use access::{Caller, options};

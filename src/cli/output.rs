@@ -66,7 +66,14 @@ impl Folder {
     }
 
     pub(super) fn make(&self, name: &str) -> Result<()> {
-        make(&self.path.join(name))
+        let path = self.path.join(name);
+        make(&path)?;
+        let there = fs::symlink_metadata(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        // What is written into it may be a key.
+        if there.is_symlink() {
+            bail!("{} is a symbolic link; put the folder itself there, or name another one", path.display());
+        }
+        Ok(())
     }
 
     /// The files of a subfolder whose names end like this; none where it is not there.

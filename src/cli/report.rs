@@ -117,7 +117,14 @@ pub(super) fn counted(number: usize, one: &str, many: &str) -> String {
 /// A line for people, beside the data.
 pub(super) fn note(words: &str) {
     // Nobody to tell if stderr is gone.
-    drop(writeln!(anstream::stderr(), "{words}"));
+    for line in words.lines() {
+        drop(writeln!(anstream::stderr(), "{}", visible(line)));
+    }
+}
+
+/// Names may be anybody's, and a terminal does what its codes say.
+pub(super) fn visible(words: &str) -> String {
+    words.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
 /// Replaces the progress line; an empty one clears it.
@@ -129,6 +136,6 @@ pub(super) fn progress(words: &str) {
 pub(super) fn fatal(error: &anyhow::Error) {
     let style = style(Severity::Error);
     for line in format!("{error:#}").lines() {
-        drop(writeln!(anstream::stderr(), "{style}hcp-identity{style:#}: {line}"));
+        drop(writeln!(anstream::stderr(), "{style}hcp-identity{style:#}: {}", visible(line)));
     }
 }

@@ -5,6 +5,7 @@
 
 mod apply;
 mod command;
+mod delete;
 mod making;
 mod refusals;
 #[path = "../support/mod.rs"]

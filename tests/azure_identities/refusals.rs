@@ -102,6 +102,20 @@ async fn an_identity_without_room_for_its_credentials_is_told_before_one_is_writ
     assert_eq!(world.count(Operation::WriteFederatedCredential), 20);
 }
 
+/// Of the name that ours would have, and of no mark: who signs in as it would be locked out.
+#[tokio::test]
+async fn a_credential_of_an_identity_of_somebody_else_is_not_taken_from_them() {
+    let world = World::start().await;
+    world.put(&world.group("prod-oidc"), "2021-04-01", json!({"location": "westeurope"})).await;
+    world.put(&world.identity(INGRESS), IDENTITIES, json!({"location": "westeurope"})).await;
+    let path = format!("{}/federatedIdentityCredentials/ingress-operator", world.identity(INGRESS));
+    let body = json!({"properties": {"issuer": "https://i.test", "subject": "a", "audiences": ["openshift"]}});
+    let made = world.put(&path, IDENTITIES, body).await;
+    let message = world.refused(&plan(&requests())).await;
+    assert!(message.contains("lets in somebody else"), "{message}");
+    assert_eq!(world.get(&path, IDENTITIES).await, made);
+}
+
 #[test]
 fn a_request_of_more_than_twenty_service_accounts_is_refused() {
     let mut many = requests();

@@ -57,9 +57,8 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> CommandResult {
     let names = names(args)?;
-    let arm = args.place.reach()?;
     let mut journal = Journal::new(args.output);
-    let done = block_on(delete(&arm, &names, args, &mut journal))?;
+    let done = args.place.reach().and_then(|arm| block_on(delete(&arm, &names, args, &mut journal))?);
     journal.finish(done)?;
     Ok(Outcome::Done)
 }

@@ -79,7 +79,7 @@ impl Journal {
             return Ok(());
         }
         let Line { change, what } = line;
-        let written = writeln!(anstream::stdout(), "{change}: {what}");
+        let written = writeln!(anstream::stdout(), "{change}: {}", report::visible(what));
         Ok(written.or_else(report::unless_reader_left)?)
     }
 

@@ -1,6 +1,6 @@
 //! Azure Resource Manager over HTTPS: resources by their id, as JSON.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use azure_core::{
     credentials::TokenCredential,
@@ -10,7 +10,7 @@ use azure_core::{
     },
 };
 use serde_json::Value;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::refusal::{Refusal, header, retry_after};
 use crate::{
@@ -40,6 +40,12 @@ const LONGEST: Duration = Duration::from_secs(10);
 const OPERATION: Duration = Duration::from_secs(1800);
 /// Between looks at an operation, where Azure does not say.
 const LOOK: Duration = Duration::from_secs(5);
+const SOONEST: Duration = Duration::from_millis(100);
+const LATEST: Duration = Duration::from_secs(60);
+/// For an answer, with all that is repeated on the way to it.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// Of a list: more than any subscription has.
+const MOST_PAGES: usize = 1000;
 
 /// What Azure says of something that it is at work on.
 const BUSY: &[&str] = &["StorageAccountOperationInProgress", "AnotherOperationInProgress", "ResourceGroupBeingDeleted"];
@@ -129,7 +135,7 @@ impl Arm {
         }
     }
 
-    /// All pages of a list.
+    /// All pages of a list. What is no list is not an empty one: what is not listed may be deleted with what it is in.
     pub(super) async fn list(
         &self,
         subject: &str,
@@ -137,13 +143,17 @@ impl Arm {
         version: &str,
         query: &[(&str, &str)],
     ) -> Result<Vec<Value>, Refusal> {
-        let mut found = Vec::new();
+        let (mut found, mut asked) = (Vec::new(), BTreeSet::new());
         let mut next = Some(self.url(subject, id, version, query)?);
         while let Some(url) = next {
-            let mut page = json(subject, &self.send(subject, Method::Get, url, None).await?)?;
-            if let Some(Value::Array(values)) = page.get_mut("value").map(Value::take) {
-                found.extend(values);
+            if !asked.insert(url.to_string()) || asked.len() > MOST_PAGES {
+                return Err(Refusal::new(subject, "Azure's list has no end"));
             }
+            let mut page = json(subject, &self.send(subject, Method::Get, url, None).await?)?;
+            let Some(Value::Array(values)) = page.get_mut("value").map(Value::take) else {
+                return Err(Refusal::new(subject, "Azure's answer is no list"));
+            };
+            found.extend(values);
             let link = page.get("nextLink").and_then(Value::as_str).filter(|link| !link.is_empty());
             next = link.map(|link| self.ours(subject, link)).transpose()?;
         }
@@ -204,9 +214,9 @@ impl Arm {
         let mut pause = retry_after(headers).unwrap_or(LOOK);
         loop {
             (self.waits)(subject);
-            sleep(pause.min(Duration::from_secs(60))).await;
+            sleep(pause.clamp(SOONEST, LATEST)).await;
             let answer = self.send(subject, Method::Get, link.clone(), None).await?;
-            match state(&answer) {
+            match state(subject, &answer)? {
                 State::Done => return Ok(true),
                 State::Failed(body) => return Err(Refusal::of_operation(subject, &body)),
                 State::GoesOn if started.elapsed() > OPERATION => {
@@ -238,6 +248,9 @@ impl Arm {
     }
 
     fn url(&self, subject: &str, id: &str, version: &str, query: &[(&str, &str)]) -> Result<Url, Refusal> {
+        if !is_path(id) {
+            return Err(Refusal::new(subject, "Azure has given it an id that is no path, which is not followed"));
+        }
         let mut url = self.endpoint.join(id).map_err(|error| Refusal::new(subject, &error.to_string()))?;
         url.query_pairs_mut().append_pair("api-version", version).extend_pairs(query);
         Ok(url)
@@ -247,6 +260,14 @@ impl Arm {
     fn ours(&self, subject: &str, link: &str) -> Result<Url, Refusal> {
         let ours = Url::parse(link).ok().filter(|url| url.origin() == self.endpoint.origin());
         ours.ok_or_else(|| Refusal::new(subject, "Azure's answer leads to another host, and is not followed"))
+    }
+
+    /// Azure may ask for any patience before a call is repeated.
+    pub(super) async fn in_time<T>(&self, subject: &str, answer: impl Future<Output = T>) -> Result<T, Refusal> {
+        let late = |_| {
+            Refusal::new(subject, "Azure has not answered in ten minutes, or asks to wait longer; run this again later")
+        };
+        timeout(PATIENCE, answer).await.map_err(late)
     }
 
     async fn send(
@@ -263,7 +284,8 @@ impl Arm {
             request.set_json(body).map_err(|error| Refusal::new(subject, &chain(&error)))?;
         }
         let unchecked = PipelineSendOptions { skip_checks: true, ..Default::default() };
-        let answer = self.pipeline.send(&Context::new(), &mut request, Some(unchecked)).await;
+        let context = Context::new();
+        let answer = self.in_time(subject, self.pipeline.send(&context, &mut request, Some(unchecked))).await?;
         let answer = answer.map_err(|error| Refusal::of(subject, &error))?;
         if answer.status().is_success() { Ok(answer) } else { Err(Refusal::answered(subject, &answer)) }
     }
@@ -287,18 +309,28 @@ enum State {
 }
 
 /// <https://learn.microsoft.com/azure/azure-resource-manager/management/async-operations>
-fn state(answer: &RawResponse) -> State {
+fn state(subject: &str, answer: &RawResponse) -> Result<State, Refusal> {
     if u16::from(answer.status()) == 202 {
-        return State::GoesOn;
+        return Ok(State::GoesOn);
     }
-    let body: Value = serde_json::from_slice(answer.body().as_ref()).unwrap_or_default();
-    match body.get("status").and_then(Value::as_str) {
+    let body = if answer.body().is_empty() { Value::Null } else { json(subject, answer)? };
+    Ok(match body.get("status").and_then(Value::as_str) {
         Some("Failed" | "Canceled" | "Cancelled") => State::Failed(body),
         None | Some("Succeeded") => State::Done,
         Some(_) => State::GoesOn,
-    }
+    })
+}
+
+/// Whether an id, which may be Azure's, is the path of a thing, and of no other one once it is part of a URL.
+fn is_path(id: &str) -> bool {
+    let plain = |segment: &str| !matches!(segment, "" | "." | "..");
+    let strange = |character: char| character.is_control() || "?#%\\".contains(character);
+    id.strip_prefix('/').is_some_and(|path| path.split('/').all(plain)) && !id.contains(strange)
 }
 
 fn json(subject: &str, answer: &RawResponse) -> Result<Value, Refusal> {
     serde_json::from_slice(answer.body().as_ref()).map_err(|_| Refusal::new(subject, "Azure's answer is no JSON"))
 }
+
+#[cfg(test)]
+mod tests;
