@@ -343,6 +343,20 @@ async fn a_dry_run_calls_nobody() {
 }
 
 #[tokio::test]
+async fn who_has_not_signed_in_is_told_how() {
+    let azure = start("nobody").await;
+    let mut command = azure.command();
+    command.args(FLAGS);
+    for variable in ["AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_CLIENT_SECRET"] {
+        command.env_remove(variable);
+    }
+    let ran = run(command).await;
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.err.contains("nobody is signed in; run az login"), "{}", ran.err);
+    assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
+}
+
+#[tokio::test]
 async fn what_azure_refuses_is_told_with_what_to_do() {
     let azure = start("refused").await;
     let mut command = azure.command();

@@ -34,7 +34,7 @@ impl Refusal {
                 let code = error_code.clone().unwrap_or_default();
                 Self { status: Some(u16::from(*status)), ..Self::coded(subject, &code, &error.to_string()) }
             }
-            _ => Self::new(subject, &chain(error)),
+            _ => Self::new(subject, &unanswered(&chain(error))),
         }
     }
 
@@ -81,6 +81,30 @@ impl Refusal {
     }
 }
 
+/// What the SDK says where nobody has answered, in one line and without what it says of itself.
+fn unanswered(text: &str) -> String {
+    const OF_ITSELF: [&str; 3] = [
+        "non-transport error occurred which will not be retried: ",
+        "retry policy expired and the request will no longer be retried: ",
+        "retry policy expired and the request will no longer be retried",
+    ];
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let said = OF_ITSELF.iter().fold(text.clone(), |said, words| said.replace(words, ""));
+    let said = said.trim().trim_end_matches('.');
+    if text.contains("Multiple errors were encountered while attempting to authenticate") {
+        format!("{NOBODY}: {said}")
+    } else if said.len() < text.len() {
+        format!("{said}: nobody has answered; {UNREACHED}")
+    } else {
+        text
+    }
+}
+
+const NOBODY: &str = "nobody is signed in; run az login, or set AZURE_CLIENT_ID and AZURE_TENANT_ID with AZURE_CLIENT_SECRET or \
+                      AZURE_FEDERATED_TOKEN_FILE";
+const UNREACHED: &str =
+    "see whether this machine reaches Entra and Azure, and through which proxy (HTTPS_PROXY, NO_PROXY)";
+
 /// Code and message, which stand in `error` or at the top.
 fn said(body: &Value, otherwise: &str) -> (String, String) {
     let error = body.get("error").unwrap_or(body);
@@ -95,4 +119,23 @@ pub(super) fn header<'h>(headers: &'h Headers, name: &str) -> Option<&'h str> {
 
 pub(super) fn retry_after(headers: &Headers) -> Option<Duration> {
     header(headers, "retry-after")?.trim().parse().ok().map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_has_answered_is_told_with_what_to_do() {
+        let sdk = "non-transport error occurred which will not be retried: ClientSecretCredential authentication failed. retry policy \
+                   expired and the request will no longer be retried";
+        assert_eq!(
+            unanswered(sdk),
+            format!("ClientSecretCredential authentication failed: nobody has answered; {UNREACHED}")
+        );
+        let sdk = "non-transport error occurred which will not be retried: Multiple errors were encountered while attempting to \
+                   authenticate:\nAzureCliCredential - Azure CLI not found on path";
+        assert!(unanswered(sdk).starts_with(NOBODY) && unanswered(sdk).ends_with("not found on path"));
+        assert_eq!(unanswered("error sending request"), "error sending request");
+    }
 }
