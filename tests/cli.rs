@@ -213,7 +213,8 @@ fn help_has_examples_and_exit_codes() {
     for (words, help) in helps.iter().filter(|(_, help)| !help.contains("\nCommands:\n")) {
         let examples = help.split_once("Examples:").unwrap_or_else(|| panic!("{words} has no examples")).1;
         assert!(!examples.contains('…'), "{words}: an example is to be copied: {examples}");
-        if words.starts_with("azure") {
+        if words.starts_with("azure") || words.starts_with("capz") {
+            assert!(!examples.contains(" ... "), "{words}: an example is to be copied: {examples}");
             for (line, next) in examples.lines().zip(examples.lines().skip(1)) {
                 let word = next.split_whitespace().next().unwrap_or_default();
                 let fits = word.is_empty() || line.len() + 1 + word.len() <= WIDTH || line.ends_with('\\');

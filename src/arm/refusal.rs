@@ -90,14 +90,33 @@ fn unanswered(text: &str) -> String {
     ];
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let said = OF_ITSELF.iter().fold(text.clone(), |said, words| said.replace(words, ""));
-    let said = said.trim().trim_end_matches('.');
+    let said = without_links(&said);
     if text.contains("Multiple errors were encountered while attempting to authenticate") {
         format!("{NOBODY}: {said}")
-    } else if said.len() < text.len() {
-        format!("{said}: nobody has answered; {UNREACHED}")
+    } else if text.contains("retry policy expired") || text.contains("error sending request") {
+        // The cause stands last.
+        let cause = said.rsplit(": ").next().unwrap_or_default();
+        let head = said.split(": ").next().unwrap_or_default();
+        let cause = if head == cause { String::new() } else { format!(" ({cause})") };
+        format!("{head}: nobody has answered{cause}; {UNREACHED}")
     } else {
-        text
+        said
     }
+}
+
+/// Where to read more is not what is wrong.
+fn without_links(text: &str) -> String {
+    let mut words = text.split_whitespace();
+    let mut kept = Vec::new();
+    while let Some(word) = words.next() {
+        if word == "To" && words.clone().next() == Some("troubleshoot,") {
+            // `troubleshoot, visit URL`
+            words.nth(2);
+        } else {
+            kept.push(word);
+        }
+    }
+    kept.join(" ").trim_end_matches('.').to_owned()
 }
 
 const NOBODY: &str = "nobody is signed in; run az login, or set AZURE_CLIENT_ID and AZURE_TENANT_ID with AZURE_CLIENT_SECRET or \
@@ -136,6 +155,13 @@ mod tests {
         let sdk = "non-transport error occurred which will not be retried: Multiple errors were encountered while attempting to \
                    authenticate:\nAzureCliCredential - Azure CLI not found on path";
         assert!(unanswered(sdk).starts_with(NOBODY) && unanswered(sdk).ends_with("not found on path"));
-        assert_eq!(unanswered("error sending request"), "error sending request");
+        let sdk = "ClientSecretCredential authentication failed. To troubleshoot, visit https://aka.ms/x: failed to execute request: error \
+                   sending request for url (https://login/): dns error: failed to lookup address";
+        let told = format!(
+            "ClientSecretCredential authentication failed. failed to execute request: nobody has answered (failed to lookup address); \
+             {UNREACHED}"
+        );
+        assert_eq!(unanswered(sdk), told);
+        assert_eq!(unanswered("expected value at line 1"), "expected value at line 1");
     }
 }

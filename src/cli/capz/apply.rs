@@ -39,11 +39,11 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  hcp-identity capz apply --cluster-name prod --issuer https://oidc.example.com/prod/ \\
-    --tenant-id 99999999-2222-4333-8444-555555555555 --client-id 2f6e0f2a-7c33-4b0a-9c27-0d3b1e5a4c11 \\
-    --private-key sa.key --public-key sa.pub --dry-run=server
-
-  hcp-identity capz apply ... -o json | jq -r '.steps[] | select(.change != \"unchanged\").name'")]
+  hcp-identity capz apply --cluster-name prod --private-key sa.key --public-key sa.pub \\
+    --issuer https://oidc.example.com/prod/ \\
+    --tenant-id 99999999-2222-4333-8444-555555555555 \\
+    --client-id 2f6e0f2a-7c33-4b0a-9c27-0d3b1e5a4c11 --dry-run=server -o json |
+    jq -r '.steps[] | select(.change != \"unchanged\").name'")]
 pub(super) struct Args {
     #[command(flatten)]
     flags: Flags,

@@ -36,7 +36,8 @@ Examples:
   hcp-identity capz check --issuer https://oidc.example.com/prod/
 
   # Manifests by themselves, and beside what is on the cluster
-  hcp-identity capz check -f kind.yaml -f prod.yaml --issuer https://oidc.example.com/prod/
+  hcp-identity capz check -f kind.yaml -f prod.yaml \\
+    --issuer https://oidc.example.com/prod/
   hcp-identity capz check -f prod.yaml --context mgmt")]
 pub(super) struct Args {
     #[command(flatten)]

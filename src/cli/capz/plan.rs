@@ -35,10 +35,10 @@ use crate::{
 Examples:
   openssl genrsa -out sa.key 2048 && openssl rsa -in sa.key -pubout -out sa.pub
 
-  hcp-identity capz plan --cluster-name prod --issuer https://oidc.example.com/prod/ \\
-    --tenant-id 99999999-2222-4333-8444-555555555555 --private-key sa.key --public-key sa.pub --output-dir capz
-
-  hcp-identity capz plan ... -o json | jq -r '.tokens.federatedCredentials[].subject'")]
+  hcp-identity capz plan --cluster-name prod --private-key sa.key --public-key sa.pub \\
+    --issuer https://oidc.example.com/prod/ \\
+    --tenant-id 99999999-2222-4333-8444-555555555555 --output-dir capz -o json |
+    jq -r '.tokens.federatedCredentials[].subject'")]
 pub(super) struct Args {
     #[command(flatten)]
     flags: Flags,

@@ -27,7 +27,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  export IDENTITY=/subscriptions/11111111-2222-4333-8444-555555555555/resourceGroups/nodes/providers/Microsoft.ManagedIdentity/userAssignedIdentities/nodes
+  IDENTITY=$(az identity show --name nodes --resource-group nodes --query id --output tsv)
 
   clusterctl generate cluster prod --kubernetes-version v1.34.1 |
     hcp-identity capz wire --user-assigned-identity $IDENTITY --allowed-namespace default |
