@@ -16,6 +16,14 @@ pub struct Doomed {
     pub what: String,
     id: String,
     version: &'static str,
+    /// Of a group: the ids, in lower case, of all that may be in it when it goes.
+    holds: Option<BTreeSet<String>>,
+}
+
+impl Doomed {
+    fn new(what: String, id: String, version: &'static str) -> Self {
+        Self { what, id, version, holds: None }
+    }
 }
 
 /// What a subscription has of a cluster.
@@ -58,7 +66,7 @@ impl Arm {
             if ours && !is_within(&id, &self.in_subscription("")) {
                 found.kept.push(format!("{what}: it is not of this subscription, but of what is above it"));
             } else if ours {
-                found.doomed.push(Doomed { what, id, version: AUTHORIZATION });
+                found.doomed.push(Doomed::new(what, id, AUTHORIZATION));
             }
         }
         found.doomed.extend(roles);
@@ -73,6 +81,12 @@ impl Arm {
     /// What Azure refuses.
     pub async fn destroy(&self, doomed: &Doomed) -> Result<Change, Refusal> {
         let subject = format!("cannot delete the {}", doomed.what);
+        // Much may have been deleted since it was looked at.
+        if let Some(holds) = &doomed.holds
+            && let Some(others) = self.others(&doomed.id, holds).await?
+        {
+            return Err(Refusal::new(&subject, &format!("{others} has come into it meanwhile; look again")));
+        }
         let gone = async || self.delete(&subject, &doomed.id, doomed.version).await;
         // An assignment that has gone is not gone everywhere at once.
         self.patiently(&["RoleDefinitionHasAssignments"], gone).await?;
@@ -102,7 +116,7 @@ impl Arm {
             if scopes.into_iter().flatten().any(elsewhere) {
                 found.kept.push(format!("{what}: other subscriptions can assign it, too"));
             } else {
-                own.push(Doomed { what, id, version: AUTHORIZATION });
+                own.push(Doomed::new(what, id, AUTHORIZATION));
             }
         }
         Ok(own)
@@ -130,7 +144,7 @@ impl Arm {
                 continue;
             }
             let principal = identity.pointer("/properties/principalId").and_then(Value::as_str).unwrap_or_default();
-            own.push((principal.to_lowercase(), Doomed { what, id, version: IDENTITIES }));
+            own.push((principal.to_lowercase(), Doomed::new(what, id, IDENTITIES)));
         }
         Ok(own)
     }
@@ -159,7 +173,7 @@ impl Arm {
             ));
         } else if own {
             let what = format!("storage account {storage_account}");
-            found.doomed.push(Doomed { what, id: id.clone(), version: STORAGE });
+            found.doomed.push(Doomed::new(what, id.clone(), STORAGE));
         }
         if !whole_group {
             return Ok(());
@@ -170,16 +184,21 @@ impl Arm {
             return Ok(());
         }
         let going: BTreeSet<_> = found.doomed.iter().map(|doomed| doomed.id.to_lowercase()).collect();
-        let subject = format!("cannot list what is in {oidc_group}");
-        let there = self.list(&subject, &self.in_group(oidc_group, "/resources"), GROUPS, &[]).await?;
-        let others: Vec<_> = there.iter().map(id_of).filter(|id| !going.contains(&id.to_lowercase())).collect();
-        if others.is_empty() {
-            found.doomed.push(Doomed { what, id: self.in_group(oidc_group, ""), version: GROUPS });
-        } else {
-            let others: Vec<_> = others.iter().map(|id| last(id)).collect();
-            found.kept.push(format!("{what}: in it are also {}", others.join(", ")));
+        let id = self.in_group(oidc_group, "");
+        match self.others(&id, &going).await? {
+            Some(others) => found.kept.push(format!("{what}: in it are also {others}")),
+            None => found.doomed.push(Doomed { holds: Some(going), ..Doomed::new(what, id, GROUPS) }),
         }
         Ok(())
+    }
+
+    /// What is in a group beside these.
+    async fn others(&self, group: &str, than: &BTreeSet<String>) -> Result<Option<String>, Refusal> {
+        let subject = format!("cannot list what is in {}", last(group));
+        let there = self.list(&subject, &format!("{group}/resources"), GROUPS, &[]).await?;
+        let others = there.iter().map(id_of).filter(|id| !than.contains(&id.to_lowercase()));
+        let others: Vec<_> = others.map(|id| last(&id).to_owned()).collect();
+        Ok(if others.is_empty() { None } else { Some(others.join(", ")) })
     }
 }
 

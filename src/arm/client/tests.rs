@@ -199,6 +199,27 @@ async fn a_group_is_not_deleted_where_what_is_in_it_is_not_told() {
     assert_eq!(refused.await.unwrap_err().message, "cannot list what is in prod-oidc: Azure's answer is no list");
 }
 
+/// Somebody makes something in a group that is about to go.
+#[tokio::test]
+async fn what_comes_into_a_group_meanwhile_is_not_deleted_with_it() {
+    let looks = std::sync::atomic::AtomicUsize::new(0);
+    let (arm, asked) = hostile(move |last| match last {
+        "roleDefinitions" | "roleAssignments" | "userAssignedIdentities" => says(nothing()),
+        "prod-oidc" => says(group()),
+        "resources" if looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0 => says(nothing()),
+        "resources" => says(json!({"value": [{"id": "/subscriptions/a/b/new"}]})),
+        _ => (404, Vec::new(), json!({})),
+    });
+    let names = Names::new("prod", "any", None, None, None).unwrap();
+    let found = arm.belongings(&names, &Mark::of("prod"), true).await.unwrap();
+    let refused = arm.destroy(found.doomed.last().unwrap()).await.unwrap_err();
+    assert_eq!(
+        refused.message,
+        "cannot delete the resource group prod-oidc: new has come into it meanwhile; look again"
+    );
+    assert!(!asked.lock().unwrap().iter().any(|call| call.starts_with("DELETE")));
+}
+
 #[tokio::test]
 async fn nothing_outside_the_subscription_is_deleted_whatever_is_listed() {
     let found = belongings(&[
