@@ -23,8 +23,3 @@ pub(super) fn with_client<T, F: Future<Output = Result<T>>>(
         command(client).await
     })
 }
-
-/// Text of the cluster may not drive the terminal.
-pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
-}

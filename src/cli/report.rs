@@ -122,6 +122,12 @@ pub(super) fn note(words: &str) {
     }
 }
 
+/// What is refused, and why, where there is no document to find it in.
+pub(super) fn refused(reason: &str, words: &str) {
+    let style = style(Severity::Error);
+    drop(writeln!(anstream::stderr(), "{style}error{style:#}[{reason}] {}", visible(words)));
+}
+
 /// Names may be anybody's, and a terminal does what its codes say.
 pub(super) fn visible(words: &str) -> String {
     words.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()

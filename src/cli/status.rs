@@ -17,12 +17,7 @@ use kube::{
     runtime::{WatchStreamExt as _, watcher},
 };
 
-use super::{
-    CommandResult, Outcome,
-    cluster_command::{printable, with_client},
-    report,
-    target::TargetArgs,
-};
+use super::{CommandResult, Outcome, cluster_command::with_client, report, target::TargetArgs};
 use crate::{
     cluster::client::chain,
     manifest::{Format, Writer},
@@ -152,7 +147,7 @@ fn row(args: &Args, wide: bool, identity: &ControlPlaneIdentity) -> Vec<String> 
     let status = identity.status.clone().unwrap_or_default();
     let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");
     let of_ready = |field: fn(&k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition) -> &String| {
-        ready.map(|condition| printable(field(condition))).unwrap_or_default()
+        ready.map(|condition| report::visible(field(condition))).unwrap_or_default()
     };
     let namespace = args.all_namespaces.then(|| identity.namespace().unwrap_or_default());
     let expires = if status.expires.is_empty() { "-".to_owned() } else { status.expires };
@@ -174,12 +169,12 @@ fn components(status: Option<&ControlPlaneIdentityStatus>, out: &mut dyn Write) 
     let Some(status) = status else { return Ok(()) };
     let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");
     if let Some(ready) = ready.filter(|ready| !ready.message.is_empty()) {
-        writeln!(out, "\n{}: {}", printable(&ready.reason), printable(&ready.message))?;
+        writeln!(out, "\n{}: {}", report::visible(&ready.reason), report::visible(&ready.message))?;
     }
     if status.components.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\ncontrol plane namespace {}", printable(&status.control_plane_namespace))?;
+    writeln!(out, "\ncontrol plane namespace {}", report::visible(&status.control_plane_namespace))?;
     let heading =
         ["COMPONENT", "WIRED", "PODS", "MOUNTED", "VERSION", "CHECK", "EXPIRES", "REASON"].map(str::to_owned).to_vec();
     let rows = status.components.iter().map(|component| {
@@ -192,13 +187,13 @@ fn components(status: Option<&ControlPlaneIdentityStatus>, out: &mut dyn Write) 
             or_dash(&versions),
             or_dash(component.credential.as_ref().map(|credential| credential.check.as_str()).unwrap_or_default()),
             or_dash(&expires(component)),
-            printable(&component.reason),
+            report::visible(&component.reason),
         ]
     });
     columns(&std::iter::once(heading).chain(rows).collect::<Vec<_>>(), out)?;
     federated_credentials(&status.components, out)?;
     for component in status.components.iter().filter(|component| !component.message.is_empty()) {
-        writeln!(out, "\n{}: {}", component.id, printable(&component.message))?;
+        writeln!(out, "\n{}: {}", component.id, report::visible(&component.message))?;
     }
     Ok(())
 }
@@ -228,7 +223,7 @@ fn expires(component: &ComponentStatus) -> String {
 }
 
 fn or_dash(text: &str) -> String {
-    if text.is_empty() { "-".to_owned() } else { printable(text) }
+    if text.is_empty() { "-".to_owned() } else { report::visible(text) }
 }
 
 /// Columns as kubectl has them: as wide as the widest, three spaces between.
@@ -319,6 +314,6 @@ mod tests {
 
     #[test]
     fn text_of_the_cluster_cannot_drive_the_terminal() {
-        assert_eq!(printable("a\u{1b}[31mb\n"), "a [31mb ");
+        assert_eq!(report::visible("a\u{1b}[31mb\n"), "a [31mb ");
     }
 }

@@ -15,7 +15,6 @@ use crate::{
         output::{Change, Folder},
         report,
     },
-    finding::Severity,
     provision::{Found, INSTALLER_COPY, KeyPair, PRIVATE, PUBLIC, Problem, RETIRED, Verified, verify},
 };
 
@@ -76,9 +75,7 @@ impl Answer {
 
     pub(super) fn tell_problems(&self, folder: &Path) {
         for problem in &self.problems {
-            let style = report::style(Severity::Error);
-            let reason: &str = problem.reason.into();
-            report::note(&format!("{style}error{style:#}[{reason}] {}: {problem}", folder.display()));
+            report::refused(problem.reason.into(), &format!("{}: {problem}", folder.display()));
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     cli::{
         CommandResult, Outcome,
         answer::{OutputFormat, print},
-        cluster_command::{printable, with_client},
+        cluster_command::with_client,
         environment, input, report,
         run::load,
         settings_flags::SettingsFlags,
@@ -120,7 +120,7 @@ fn lines(out: &mut dyn Write, examination: &Examination) -> io::Result<()> {
 fn line(out: &mut dyn Write, check: &Check) -> io::Result<()> {
     let Check { check: name, verdict, reason, message, remedy } = check;
     let style = style(*verdict);
-    let message = printable(message);
+    let message = report::visible(message);
     write!(out, "{style}{verdict}{style:#}[{reason}]: {name}: {message}")?;
     match remedy {
         Some(remedy) => writeln!(out, "; {remedy}"),
