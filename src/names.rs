@@ -110,6 +110,12 @@ pub fn is_issuer(url: &str) -> bool {
     url.strip_prefix("https://").is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/') && plain(rest))
 }
 
+/// Whom a token of a service account is of.
+#[must_use]
+pub fn service_account(namespace: &str, name: &str) -> String {
+    format!("system:serviceaccount:{namespace}:{name}")
+}
+
 /// 8-4-4-4-12 hexadecimal digits, in either case.
 #[must_use]
 pub fn is_uuid(value: &str) -> bool {

@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use support::{
     golden, read,
-    subscription::{OWNER, SUBSCRIPTION, Subscription, TENANT, object_of},
+    subscription::{OWNER, Subscription, TENANT, object_of},
     transcript::{commands, session, with_outputs},
 };
 
@@ -80,40 +80,15 @@ fn shows(name: &str, outputs: &[String]) {
     assert!(actual.lines().count() < 150, "{name} is too long to be read in one go");
 }
 
-fn http(azure: &Subscription) -> reqwest::Client {
-    let about = azure.standin.about();
-    let authority = reqwest::Certificate::from_pem(about.ca_pem.as_bytes()).unwrap();
-    let proxy = reqwest::Proxy::all(format!("http://{}", about.proxy)).unwrap();
-    reqwest::Client::builder().proxy(proxy).tls_certs_only([authority]).build().unwrap()
-}
-
-async fn json_of(request: reqwest::RequestBuilder) -> Value {
-    let answer = request.send().await.unwrap().error_for_status().unwrap();
-    serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
-}
-
 /// What `hypershift create iam azure` would have made: identities, each with the client id that it got.
 async fn create_iam(azure: &Subscription, names: &[&str]) -> Vec<String> {
-    let http = http(azure);
-    let form = [
-        ("grant_type", "client_credentials"),
-        ("client_id", OWNER),
-        ("client_secret", "a-secret-of-the-owner"),
-        ("scope", "https://management.azure.com/.default"),
-    ];
-    let url = format!("https://login.microsoftonline.com/{TENANT}/oauth2/v2.0/token");
-    let token = json_of(http.post(url).form(&form)).await["access_token"].as_str().unwrap().to_owned();
-    let group = format!("https://management.azure.com/subscriptions/{SUBSCRIPTION}/resourceGroups/guest");
-    let body = json!({"location": "westeurope"}).to_string();
-    let put = async |url: String| {
-        let request = http.put(url).bearer_auth(&token).header("content-type", "application/json");
-        json_of(request.body(body.clone())).await
-    };
-    put(format!("{group}?api-version=2021-04-01")).await;
+    let body = json!({"location": "westeurope"});
+    azure.put("/resourceGroups/guest", "2021-04-01", &body).await;
     let mut clients = Vec::new();
     for name in names {
-        let identity = format!("{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}");
-        let made = put(format!("{identity}?api-version=2024-11-30")).await;
+        let identity =
+            format!("/resourceGroups/guest/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}");
+        let made = azure.put(&identity, "2024-11-30", &body).await;
         clients.push(made["properties"]["clientId"].as_str().unwrap().to_owned());
     }
     clients

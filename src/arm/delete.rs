@@ -6,7 +6,11 @@ use serde_json::Value;
 
 use super::{
     Arm, Change, Refusal,
-    ensure::{GROUPS, STORAGE, tags_of},
+    ensure::tags_of,
+    id::{
+        AUTHORIZATION, GROUPS, IDENTITIES, ROLE_ASSIGNMENTS, ROLE_DEFINITIONS, STORAGE, USER_ASSIGNED_IDENTITIES,
+        id_of, is_within, last,
+    },
 };
 use crate::provision::{Mark, Names};
 
@@ -35,11 +39,6 @@ pub struct Belongings {
     pub kept: Vec<String>,
 }
 
-const AUTHORIZATION: &str = "2022-04-01";
-const IDENTITIES: &str = "2024-11-30";
-const ASSIGNMENTS: &str = "/providers/Microsoft.Authorization/roleAssignments";
-const DEFINITIONS: &str = "/providers/Microsoft.Authorization/roleDefinitions";
-
 impl Arm {
     /// What bears the mark, and nothing else: custom roles and identities with all their role assignments, then the storage account, or
     /// the resource group with everything in it. Only looks.
@@ -54,14 +53,14 @@ impl Arm {
         let group = self.get(&group_subject, &group_id, GROUPS).await?;
         let identities = if group.is_some() { self.own_identities(names, mark, &mut found).await? } else { Vec::new() };
         let subject = "cannot list the role assignments of the subscription";
-        let assignments = self.list(subject, &self.in_subscription(ASSIGNMENTS), AUTHORIZATION, &[]).await?;
+        let assignments = self.list(subject, &self.in_subscription(ROLE_ASSIGNMENTS), AUTHORIZATION, &[]).await?;
         for assignment in &assignments {
             let of = |field: &str| assignment.pointer(field).and_then(Value::as_str).unwrap_or_default().to_lowercase();
             let role = last(&of("/properties/roleDefinitionId")).to_owned();
             let principal = of("/properties/principalId");
             let ours = roles.iter().any(|known| *last(&known.id.to_lowercase()) == role)
                 || identities.iter().any(|(known, _)| !known.is_empty() && *known == principal);
-            let id = id_of(assignment);
+            let id = id_of(assignment).to_owned();
             let what = format!("role assignment {}", last(&id));
             if ours && !is_within(&id, &self.in_subscription("")) {
                 found.kept.push(format!("{what}: it is not of this subscription, but of what is above it"));
@@ -95,7 +94,7 @@ impl Arm {
 
     async fn own_roles(&self, mark: &Mark, found: &mut Belongings) -> Result<Vec<Doomed>, Refusal> {
         let subject = "cannot list the roles of the subscription";
-        let id = self.in_subscription(DEFINITIONS);
+        let id = self.in_subscription(ROLE_DEFINITIONS);
         let custom = [("$filter", "type eq 'CustomRole'")];
         let scope = self.in_subscription("");
         let mut own = Vec::new();
@@ -106,7 +105,7 @@ impl Arm {
             }
             let what =
                 format!("custom role {}", properties.get("roleName").and_then(Value::as_str).unwrap_or_default());
-            let id = id_of(&role);
+            let id = id_of(&role).to_owned();
             if !is_within(&id, &scope) {
                 found.kept.push(format!("{what}: it is not of this subscription"));
                 continue;
@@ -130,10 +129,10 @@ impl Arm {
         found: &mut Belongings,
     ) -> Result<Vec<(String, Doomed)>, Refusal> {
         let subject = format!("cannot list the identities of {}", names.oidc_group);
-        let id = self.in_group(&names.oidc_group, "/providers/Microsoft.ManagedIdentity/userAssignedIdentities");
+        let id = self.in_group(&names.oidc_group, USER_ASSIGNED_IDENTITIES);
         let mut own = Vec::new();
         for identity in self.list(&subject, &id, IDENTITIES, &[]).await? {
-            let id = id_of(&identity);
+            let id = id_of(&identity).to_owned();
             let what = format!("identity {}", last(&id));
             if !is_within(&id, &self.in_group(&names.oidc_group, "")) {
                 found.kept.push(format!("{what}: it is not in {}", names.oidc_group));
@@ -197,42 +196,15 @@ impl Arm {
         let subject = format!("cannot list what is in {}", last(group));
         let there = self.list(&subject, &format!("{group}/resources"), GROUPS, &[]).await?;
         let others = there.iter().map(id_of).filter(|id| !than.contains(&id.to_lowercase()));
-        let others: Vec<_> = others.map(|id| last(&id).to_owned()).collect();
+        let others: Vec<_> = others.map(last).collect();
         Ok(if others.is_empty() { None } else { Some(others.join(", ")) })
     }
-}
 
-impl Arm {
     /// Those of an account but Azure's own. Containers bear no mark, and the issuer of another cluster may be in one.
     async fn containers(&self, account: &str) -> Result<Vec<String>, Refusal> {
         let subject = format!("cannot list the containers of {}", last(account));
         let there = self.list(&subject, &format!("{account}/blobServices/default/containers"), STORAGE, &[]).await?;
-        let names = there.iter().map(id_of).map(|id| last(&id).to_owned());
+        let names = there.iter().map(|container| last(id_of(container)).to_owned());
         Ok(names.filter(|name| !name.starts_with('$')).collect())
-    }
-}
-
-fn id_of(resource: &Value) -> String {
-    resource.get("id").and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
-fn last(id: &str) -> &str {
-    id.rsplit('/').next().unwrap_or(id)
-}
-
-fn is_within(scope: &str, around: &str) -> bool {
-    let (scope, around) = (scope.to_lowercase(), around.to_lowercase());
-    scope.strip_prefix(&around).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_scope_is_within_its_subscription_in_any_case() {
-        assert!(is_within("/Subscriptions/A/resourceGroups/rg", "/subscriptions/a"));
-        assert!(!is_within("/subscriptions/ab", "/subscriptions/a"));
-        assert!(!is_within("/", "/subscriptions/a"));
     }
 }

@@ -3,7 +3,10 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Arm, Refusal};
+use super::{
+    Arm, Refusal,
+    id::{GROUPS, STORAGE},
+};
 use crate::provision::{Mark, Resource, Tags};
 
 /// What became of a resource.
@@ -17,9 +20,6 @@ pub enum Change {
     Replaced,
     Deleted,
 }
-
-pub(super) const GROUPS: &str = "2021-04-01";
-pub(super) const STORAGE: &str = "2024-01-01";
 
 impl Arm {
     /// Makes a resource, or makes it as it should be; what is so already stays untouched.

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::{
     Arm, Change, Refusal,
-    identity::{IDENTITIES, See},
+    id::{IDENTITIES, USER_ASSIGNED_IDENTITIES},
+    identity::See,
 };
 use crate::provision::{Credential, FederatedIdentity, credential_of};
 
@@ -119,7 +120,7 @@ impl Arm {
     /// What Azure refuses, and what is there that is in the way.
     pub async fn apply_credentials(&self, wanted: &[FederatedIdentity], see: See<'_>) -> Result<(), Refusal> {
         const SUBJECT: &str = "cannot find the identities";
-        let all = self.in_subscription("/providers/Microsoft.ManagedIdentity/userAssignedIdentities");
+        let all = self.in_subscription(USER_ASSIGNED_IDENTITIES);
         let there = self.list(SUBJECT, &all, IDENTITIES, &[]).await?;
         let (mut found, mut missing) = (Vec::with_capacity(wanted.len()), Vec::new());
         for identity in wanted {

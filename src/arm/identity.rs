@@ -6,15 +6,14 @@ use serde_json::{Value, json};
 
 use super::{
     Arm, Change, Refusal,
-    ensure::{GROUPS, marked, tags_of, with},
+    ensure::{marked, tags_of, with},
     federated::Differing,
+    id::{GROUPS, IDENTITIES, USER_ASSIGNED_IDENTITIES},
 };
 use crate::{
-    names::{ClientId, TenantId},
+    names::{ClientId, TenantId, service_account},
     provision::{Identity, IdentityPlan, ManagedIdentity, Mark},
 };
-
-pub(super) const IDENTITIES: &str = "2024-11-30";
 
 /// What becomes of roles that we have assigned and that are not wanted any more.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -99,8 +98,7 @@ impl Arm {
     async fn identity(&self, wanted: &ManagedIdentity, mark: &Mark) -> Result<(Change, There), Refusal> {
         let ManagedIdentity { name, resource_group, location, tags, .. } = wanted;
         let subject = format!("cannot make the {wanted}");
-        let path = format!("/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}");
-        let id = self.in_group(resource_group, &path);
+        let id = self.in_group(resource_group, &format!("{USER_ASSIGNED_IDENTITIES}/{name}"));
         let may = |refusal: Refusal| refusal.remedied(&["AuthorizationFailed"], CONTRIBUTOR);
         let (change, known) = match self.get(&subject, &id, IDENTITIES).await.map_err(may)? {
             None => {
@@ -120,7 +118,7 @@ impl Arm {
     }
 
     async fn credentials(&self, wanted: &ManagedIdentity, there: &There, see: See<'_>) -> Result<(), Refusal> {
-        let begins = format!("system:serviceaccount:{}:", wanted.request.secret_namespace);
+        let begins = service_account(&wanted.request.secret_namespace, "");
         let (ours, differing) = match there.is_ours {
             true => (Some(begins.as_str()), Differing::Update),
             false => (None, Differing::Refuse),

@@ -7,15 +7,16 @@ mod delete;
 mod ensure;
 mod federated;
 mod guid;
+mod id;
 mod identity;
 mod publish;
 mod refusal;
 mod role;
 mod verify;
 
-pub use client::{Arm, blob_suffix};
+pub use client::Arm;
 pub use delete::{Belongings, Doomed};
 pub use ensure::Change;
 pub use identity::{OldRoles, See};
-pub use publish::{Publication, Published};
+pub use publish::Publication;
 pub use refusal::Refusal;

@@ -7,12 +7,10 @@ use azure_storage_blob::{
 };
 use serde_json::Value;
 
-use super::{Arm, Change, Refusal, ensure::STORAGE};
+use super::{Arm, Change, Refusal, id::STORAGE, identity::See};
 use crate::provision::{Issuer, KeySet, SigningKey, discovery};
 
 const WEB: &str = "$web";
-const KEYS: &str = Issuer::DOCUMENTS[0];
-const DISCOVERY: &str = Issuer::DOCUMENTS[1];
 
 /// What the documents of an issuer are made of.
 pub struct Publication<'a> {
@@ -23,13 +21,6 @@ pub struct Publication<'a> {
     pub key: &'a SigningKey,
     /// Ids of keys that are published no more.
     pub retired: &'a [String],
-}
-
-/// What became of one document.
-#[derive(Debug)]
-pub struct Published {
-    pub url: String,
-    pub change: Change,
 }
 
 /// A document that is there.
@@ -47,17 +38,13 @@ impl Arm {
     ///
     /// # Errors
     /// What Azure refuses, and a key set that cannot be added to.
-    pub async fn publish(
-        &self,
-        publication: &Publication<'_>,
-        mut see: impl FnMut(Published),
-    ) -> Result<KeySet, Refusal> {
+    pub async fn publish(&self, publication: &Publication<'_>, see: See<'_>) -> Result<KeySet, Refusal> {
         let Publication { storage_account, container, issuer, key, retired } = publication;
         let container = container.unwrap_or(WEB);
         let service = self.blobs(storage_account)?;
         let place = |path: &str| (service.blob_client(container, path), issuer.below(path));
 
-        let (blob, url) = place(KEYS);
+        let (blob, url) = place(Issuer::KEYS);
         let subject = format!("cannot publish {url}");
         let there = self.download(&subject, &blob).await?;
         let unreadable = |error| Refusal::new(&subject, &format!("what is there {error}"));
@@ -67,13 +54,13 @@ impl Arm {
         };
         let keys = retired.iter().filter(|id| **id != key.id()).fold(keys, |keys, id| keys.without(id));
         let text = keys.text().map_err(|error| Refusal::new(&subject, &error.to_string()))?;
-        see(Published { url, change: self.upload(&subject, &blob, there, text).await? });
+        see(self.upload(&subject, &blob, there, text).await?, url);
 
-        let (blob, url) = place(DISCOVERY);
+        let (blob, url) = place(Issuer::DISCOVERY);
         let subject = format!("cannot publish {url}");
         let there = self.download(&subject, &blob).await?;
         let text = discovery(issuer).map_err(|error| Refusal::new(&subject, &error.to_string()))?;
-        see(Published { url, change: self.upload(&subject, &blob, there, text).await? });
+        see(self.upload(&subject, &blob, there, text).await?, url);
         Ok(keys)
     }
 

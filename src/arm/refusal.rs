@@ -1,14 +1,12 @@
 //! Why Azure did not do what it was asked.
 
-use azure_core::{
-    Error,
-    error::ErrorKind,
-    http::{RawResponse, headers::Headers},
-};
+use azure_core::{Error, error::ErrorKind, http::RawResponse};
 use serde_json::Value;
-use std::time::Duration;
 
-use crate::{azure::told, finding::chain};
+use crate::{
+    azure::{header, told},
+    finding::chain,
+};
 
 /// What was refused. The message says what failed, why, and what to do.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -130,14 +128,6 @@ fn said(body: &Value, otherwise: &str) -> (String, String) {
     let text = |key| error.get(key).and_then(Value::as_str).unwrap_or_default();
     let code = if text("code").is_empty() { otherwise } else { text("code") };
     (code.to_owned(), text("message").to_owned())
-}
-
-pub(super) fn header<'h>(headers: &'h Headers, name: &str) -> Option<&'h str> {
-    headers.iter().find(|(known, _)| known.as_str().eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
-}
-
-pub(super) fn retry_after(headers: &Headers) -> Option<Duration> {
-    header(headers, "retry-after")?.trim().parse().ok().map(Duration::from_secs)
 }
 
 #[cfg(test)]

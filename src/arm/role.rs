@@ -7,13 +7,10 @@ use serde_json::{Value, json};
 use super::{
     Arm, Change, Refusal,
     guid::guid,
+    id::{AUTHORIZATION, ROLE_ASSIGNMENTS, ROLE_DEFINITIONS, id_of, is_within, last},
     identity::{OldRoles, See, There},
 };
 use crate::provision::{CustomRole, ManagedIdentity, Mark};
-
-const AUTHORIZATION: &str = "2022-04-01";
-const ASSIGNMENTS: &str = "/providers/Microsoft.Authorization/roleAssignments";
-const DEFINITIONS: &str = "/providers/Microsoft.Authorization/roleDefinitions";
 
 /// The GUIDs of roles, by their display names in lower case.
 #[derive(Default)]
@@ -45,7 +42,7 @@ impl Assignment {
         let text = |key: &str| known.pointer(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         Self {
             id: text("/id"),
-            role: last(&text("/properties/roleDefinitionId")),
+            role: guid_of(&text("/properties/roleDefinitionId")),
             scope: text("/properties/scope"),
             principal: text("/properties/principalId"),
             description: text("/properties/description"),
@@ -69,7 +66,7 @@ impl Arm {
         let (mut roles, mut unknown) = (Roles::default(), Vec::new());
         for name in names {
             match &*self.definitions(SUBJECT, name).await? {
-                [role] => roles.add(name, last(id_of(role))),
+                [role] => roles.add(name, guid_of(id_of(role))),
                 [] => unknown.push(format!("{name:?}")),
                 [_, _, ..] => {
                     return Err(Refusal::new(
@@ -91,7 +88,7 @@ impl Arm {
 
     async fn definitions(&self, subject: &str, name: &str) -> Result<Vec<Value>, Refusal> {
         let filter = format!("roleName eq '{}'", name.replace('\'', "''"));
-        let id = self.in_subscription(DEFINITIONS);
+        let id = self.in_subscription(ROLE_DEFINITIONS);
         let mut found = self.list(subject, &id, AUTHORIZATION, &[("$filter", &filter)]).await?;
         found.retain(|role| property(role, "roleName").as_str().is_some_and(|known| known.eq_ignore_ascii_case(name)));
         Ok(found)
@@ -101,7 +98,7 @@ impl Arm {
     pub(super) async fn custom_role(&self, role: &CustomRole, mark: &Mark) -> Result<(Change, String), Refusal> {
         let subject = format!("cannot make the {role}");
         let own = guid(&[&self.in_subscription(""), "role", &role.name]);
-        let own_id = self.in_subscription(&format!("{DEFINITIONS}/{own}"));
+        let own_id = self.in_subscription(&format!("{ROLE_DEFINITIONS}/{own}"));
         let mut found = self.definitions(&subject, &role.name).await?;
         if found.is_empty() {
             // Lists learn of a new role last.
@@ -115,7 +112,7 @@ impl Arm {
             [known] => known,
             [_, _, ..] => return Err(Refusal::new(&subject, "several roles have this name; rename all but one")),
         };
-        let name = last(id_of(known));
+        let name = guid_of(id_of(known));
         if is_as(known, role) {
             return Ok((Change::Kept, name));
         }
@@ -123,7 +120,7 @@ impl Arm {
         if property(known, "description") != &json!(description) {
             return Err(Refusal::new(&subject, NOT_OURS));
         }
-        let id = self.in_subscription(&format!("{DEFINITIONS}/{name}"));
+        let id = self.in_subscription(&format!("{ROLE_DEFINITIONS}/{name}"));
         self.define(&subject, &id, role, &description, property(known, "assignableScopes")).await?;
         Ok((Change::Updated, name))
     }
@@ -179,9 +176,8 @@ impl Arm {
             see(change, told);
             meant.push((role, scope));
         }
-        let subscription = format!("{}/", self.in_subscription("")).to_ascii_lowercase();
         let old = assigned.iter().filter(|one| one.description == mark.of_assignment() && one.is_of(&who.principal));
-        let old = old.filter(|one| format!("{}/", one.scope).to_ascii_lowercase().starts_with(&subscription));
+        let old = old.filter(|one| is_within(&one.scope, &self.in_subscription("")));
         let old = old.filter(|one| !meant.iter().any(|(role, scope)| one.is(role, scope)));
         for one in old.filter(|_| old_roles == OldRoles::Prune) {
             let subject = format!("cannot take a role from the {wanted}");
@@ -194,7 +190,7 @@ impl Arm {
     /// Those of somebody at, above and below the subscription: not those of groups.
     async fn assignments(&self, subject: &str, principal: &str) -> Result<Vec<Assignment>, Refusal> {
         let filter = format!("principalId eq '{principal}'");
-        let id = self.in_subscription(ASSIGNMENTS);
+        let id = self.in_subscription(ROLE_ASSIGNMENTS);
         let found = self.list(subject, &id, AUTHORIZATION, &[("$filter", &filter)]).await?;
         Ok(found.iter().map(Assignment::read).collect())
     }
@@ -208,7 +204,7 @@ impl Arm {
         mark: &Mark,
     ) -> Result<Change, Refusal> {
         // Of the identity and not of its principal: one that was deleted and made again finds what was left of the old one.
-        let id = format!("{scope}{ASSIGNMENTS}/{}", guid(&[scope, role, &who.id]));
+        let id = format!("{scope}{ROLE_ASSIGNMENTS}/{}", guid(&[scope, role, &who.id]));
         let change = match self.get(subject, &id, AUTHORIZATION).await?.as_ref().map(Assignment::read) {
             None => Change::Created,
             Some(known) if known.is_of(&who.principal) => return Ok(Change::Kept),
@@ -219,7 +215,7 @@ impl Arm {
             Some(_) => return Err(Refusal::new(subject, &format!("{id} is somebody else's; delete it"))),
         };
         let body = json!({"properties": {
-            "roleDefinitionId": self.in_subscription(&format!("{DEFINITIONS}/{role}")),
+            "roleDefinitionId": self.in_subscription(&format!("{ROLE_DEFINITIONS}/{role}")),
             "principalId": who.principal,
             // Then Azure does not look for the principal where it has not come to be known yet.
             "principalType": "ServicePrincipal",
@@ -248,13 +244,9 @@ fn property<'v>(resource: &'v Value, name: &str) -> &'v Value {
     resource.get("properties").and_then(|properties| properties.get(name)).unwrap_or(&Value::Null)
 }
 
-fn id_of(resource: &Value) -> &str {
-    resource.get("id").and_then(Value::as_str).unwrap_or_default()
-}
-
-/// The name at the end of an id, in lower case.
-fn last(id: &str) -> String {
-    id.rsplit('/').next().unwrap_or_default().to_ascii_lowercase()
+/// The GUID of a role, of its id.
+fn guid_of(id: &str) -> String {
+    last(id).to_ascii_lowercase()
 }
 
 /// Whether a role allows just this.

@@ -2,17 +2,14 @@
 
 use std::time::Duration;
 
-use reqwest::StatusCode;
 use serde_json::Value;
 
 use super::{Arm, Refusal};
 use crate::{
-    finding::chain,
+    azure::public_document,
     provision::{Issuer, KeySet},
 };
 
-/// More than any document of an issuer.
-const LIMIT: usize = 1 << 20;
 const PATIENCE: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -33,7 +30,7 @@ impl Arm {
     }
 
     async fn look(&self, issuer: &Issuer, keys: &KeySet) -> Result<(), String> {
-        let [key_set, discovery] = Issuer::DOCUMENTS.map(|path| issuer.below(path));
+        let [key_set, discovery] = [Issuer::KEYS, Issuer::DISCOVERY].map(|path| issuer.below(path));
         let found = self.fetch(&discovery).await?;
         let found: Value = serde_json::from_slice(&found).map_err(|_| format!("{discovery} is no JSON"))?;
         let says = found.get("issuer").and_then(Value::as_str).unwrap_or_default();
@@ -46,18 +43,10 @@ impl Arm {
     }
 
     async fn fetch(&self, url: &str) -> Result<Vec<u8>, String> {
-        let unanswered = |error: reqwest::Error| format!("{url} does not answer: {}", chain(&error.without_url()));
-        let mut answer = self.http().get(url).send().await.map_err(unanswered)?;
-        if answer.status() != StatusCode::OK {
-            return Err(format!("{url} answers to nobody in particular with HTTP status {}", answer.status().as_u16()));
+        match public_document(self.http(), url).await {
+            Ok((200, body)) => Ok(body),
+            Ok((status, _)) => Err(format!("{url} answers to nobody in particular with HTTP status {status}")),
+            Err(why) => Err(format!("{url} cannot be read: {why}")),
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(unanswered)? {
-            body.extend_from_slice(&chunk);
-            if body.len() > LIMIT {
-                return Err(format!("{url} is larger than 1 MiB"));
-            }
-        }
-        Ok(body)
     }
 }

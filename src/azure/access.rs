@@ -44,6 +44,7 @@ pub struct Access {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Caller {
     /// A pod: without a token file, a managed identity of its machine.
+    #[cfg(feature = "vault")]
     Workload,
     /// Somebody at a terminal: without anything in the environment, whoever has signed in with `az` or `azd`.
     Person,
@@ -73,6 +74,18 @@ impl Access {
     /// Where Entra answers for a cloud.
     pub(crate) fn authority_of(&self, cloud: &str) -> Option<String> {
         self.authority.clone().or_else(|| Cloud::of(cloud)?.authority())
+    }
+
+    /// Where Azure Resource Manager answers for a cloud, without a slash at its end.
+    pub(crate) fn resource_manager_of(&self, cloud: &str) -> Option<&str> {
+        let url = self.resource_manager.as_deref().or_else(|| Cloud::of(cloud)?.resource_manager)?;
+        Some(url.trim_end_matches('/'))
+    }
+
+    /// What hosts of blobs end with in a cloud.
+    #[cfg(feature = "provision")]
+    pub(crate) fn blob_suffix_of(&self, cloud: &str) -> Option<&str> {
+        self.blob_suffix.as_deref().or_else(|| Cloud::of(cloud)?.blobs)
     }
 
     /// Whom this process is, as the environment says.

@@ -10,7 +10,7 @@ use super::{
     cluster_identity::{CREDENTIAL_FILE, CREDENTIALS_CLOUD, CREDENTIALS_PATH, WORKLOAD_IDENTITY},
 };
 use crate::{
-    names::{ClientId, Namespace, ObjectName, TenantId, is_uuid},
+    names::{ClientId, Namespace, ObjectName, TenantId, is_uuid, service_account},
     provision::{Credential, FederatedIdentity, Issuer, SigningKey},
 };
 
@@ -226,7 +226,6 @@ pub fn plan(request: &Request) -> io::Result<Plan> {
 
 fn tokens(request: &Request, issuer: &Issuer, notes: &mut Vec<String>) -> io::Result<Tokens> {
     let url = issuer.to_string();
-    let below = |path: &str| format!("{}/{path}", url.strip_suffix('/').unwrap_or(&url));
     if url.contains(".blob.") {
         notes.push(
             "the issuer is of blobs: it answers Entra only where the storage account and the container allow public access. That of a static website needs neither"
@@ -239,7 +238,7 @@ fn tokens(request: &Request, issuer: &Issuer, notes: &mut Vec<String>) -> io::Re
     let credential = |name, account: &str| FederatedCredential {
         name,
         issuer: url.clone(),
-        subject: subject(NAMESPACE, account),
+        subject: service_account(NAMESPACE, account),
         audience: AUDIENCE,
     };
     Ok(Tokens {
@@ -249,8 +248,8 @@ fn tokens(request: &Request, issuer: &Issuer, notes: &mut Vec<String>) -> io::Re
             key_id: request.key_pair.key.as_ref().map(SigningKey::id),
         },
         issuer: IssuerDocuments {
-            discovery_document: below(".well-known/openid-configuration"),
-            key_set: below("openid/v1/jwks"),
+            discovery_document: issuer.below(Issuer::DISCOVERY),
+            key_set: issuer.below(Issuer::KEYS),
             url: url.clone(),
         },
         federated_credentials: [
@@ -264,11 +263,6 @@ fn tokens(request: &Request, issuer: &Issuer, notes: &mut Vec<String>) -> io::Re
             keys: ["tls.crt", "tls.key"],
         },
     })
-}
-
-/// Whom the token of a ServiceAccount is of.
-pub(super) fn subject(namespace: &str, account: &str) -> String {
-    format!("system:serviceaccount:{namespace}:{account}")
 }
 
 pub(super) fn pair_secret_name(cluster: &ObjectName) -> String {

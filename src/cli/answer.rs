@@ -5,12 +5,21 @@ use std::io::{self, BufWriter, Write};
 use anyhow::{Result, anyhow};
 use serde::Serialize;
 
-use super::report;
+use super::report::{self, Form};
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
 pub(super) enum OutputFormat {
     Text,
     Json,
+}
+
+impl From<OutputFormat> for Form {
+    fn from(format: OutputFormat) -> Self {
+        match format {
+            OutputFormat::Text => Self::Text,
+            OutputFormat::Json => Self::Json,
+        }
+    }
 }
 
 /// Writes it to standard output.

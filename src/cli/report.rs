@@ -1,6 +1,6 @@
 //! Words for people and findings for machines.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
 use anstyle::{AnsiColor, Style};
 
@@ -136,6 +136,13 @@ pub(super) fn visible(words: &str) -> String {
 /// Replaces the progress line; an empty one clears it.
 pub(super) fn progress(words: &str) {
     drop(write!(io::stderr(), "\r\u{1b}[K{words}").and_then(|()| io::stderr().flush()));
+}
+
+/// So that a line for people does not begin behind what was waited for.
+pub(super) fn clear_progress() {
+    if io::stderr().is_terminal() {
+        progress("");
+    }
 }
 
 /// Why the program ends with exit code 2.

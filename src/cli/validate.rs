@@ -32,10 +32,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> CommandResult {
-    let form = match args.output {
-        OutputFormat::Text => Form::Text,
-        OutputFormat::Json => Form::Json,
-    };
+    let form = Form::from(args.output);
     let rules = if args.crd_only { Rules::CrdOnly } else { Rules::All };
     let mut report = Report::new(form, To::Stdout);
     let mut add = |finding| report.add(&finding);

@@ -4,7 +4,7 @@
 //! The API server is asked for metadata, and so sends no value. RBAC knows no such right: who may do this may read them.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     component::{Component, Place},
-    observed::{Configuration, Sighted},
+    observed::{Cluster, Configuration, Sighted},
     plan::WorkloadIdentities,
     settings::daemon::ConfigurationCheck,
 };
@@ -44,15 +44,17 @@ pub async fn follow(shared: Arc<Shared>, client: Client) {
         tokio::time::sleep(PERIOD).await;
         let wanted = shared.settings().settings.configuration_check == ConfigurationCheck::Metadata;
         let clusters = if wanted && shared.leads_since().is_some() { federated(&shared) } else { Vec::new() };
-        let is_looked_at = |key: &ClusterKey| clusters.iter().any(|(other, _)| other == key);
+        let looked_at: HashSet<_> = clusters.iter().map(|(key, _)| key).collect();
+        let is_looked_at = |key: &ClusterKey| looked_at.contains(key);
         due.retain(|key, _| is_looked_at(key));
         let news = shared.store().configurations.keep(is_looked_at);
         shared.news(news);
-        for (key, identities) in clusters {
+        for (key, cluster) in clusters {
             if due.get(&key).is_some_and(|due| Instant::now() < *due) {
                 continue;
             }
-            let configuration = look(&client, &identities).await;
+            let Some(identities) = &cluster.workload_identities else { continue };
+            let configuration = look(&client, identities).await;
             let pause = if configuration.is_whole() { SETTLED } else { WANTING };
             due.insert(key.clone(), Instant::now() + pause.mul_f64(0.75 + shared.jitter() / 2.0));
             let changed = shared.store().configurations.put(&key, configuration);
@@ -85,14 +87,14 @@ impl Configurations {
     }
 }
 
-fn federated(shared: &Shared) -> Vec<(ClusterKey, WorkloadIdentities)> {
+fn federated(shared: &Shared) -> Vec<(ClusterKey, Arc<Cluster>)> {
     let (store, applied) = (shared.store(), shared.settings());
     let selection = &applied.settings.selection;
     let of = |key: ClusterKey| {
         let cluster = store.cluster(&key)?;
         let selected = selection.selects(&cluster.namespace, &cluster.labels, cluster.scope.as_deref());
-        let identities = cluster.workload_identities.clone().filter(|_| selected && !cluster.deleting)?;
-        Some((key, identities))
+        let federated = selected && !cluster.deleting && cluster.workload_identities.is_some();
+        federated.then_some((key, cluster))
     };
     store.cluster_keys().into_iter().filter_map(of).collect()
 }

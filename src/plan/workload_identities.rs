@@ -56,7 +56,7 @@ impl WorkloadIdentities {
         federated.service_accounts.iter().map(|account| FederatedCredential {
             name: format!("{}-{}-fed-id{}", self.prefix(), federated.name, account.suffix),
             issuer: self.issuer.clone(),
-            subject: format!("system:serviceaccount:{}:{}", account.namespace, account.name),
+            subject: names::service_account(account.namespace, account.name),
         })
     }
 

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     finding::{FieldPath, Finding, Problem, Reason},
-    names::is_identity_name,
+    names::{is_identity_name, service_account},
 };
 
 /// A cluster whose components get identities.
@@ -183,7 +183,7 @@ impl Cluster {
         let grants = roles.flat_map(|role| {
             scopes.iter().map(|group| Grant { role: role.clone(), resource_group: (*group).to_owned() })
         });
-        let subject = |account: &String| format!("system:serviceaccount:{}:{account}", request.secret_namespace);
+        let subject = |account: &String| service_account(&request.secret_namespace, account);
         let credentials = request.service_accounts.iter().map(|account| Credential {
             name: account.clone(),
             issuer: self.issuer.url().clone(),

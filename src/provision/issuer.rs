@@ -47,8 +47,9 @@ impl Issuer {
         Self::new(&format!("https://{account}.{blobs}/{container}"))
     }
 
-    /// What it publishes, below its URL: first what the other one leads to.
-    pub const DOCUMENTS: [&'static str; 2] = ["openid/v1/jwks", ".well-known/openid-configuration"];
+    /// What it publishes, below its URL.
+    pub const KEYS: &'static str = "openid/v1/jwks";
+    pub const DISCOVERY: &'static str = ".well-known/openid-configuration";
 
     /// As tokens name it.
     #[must_use]
@@ -95,7 +96,7 @@ struct Discovery<'a> {
 pub fn discovery(issuer: &Issuer) -> serde_json::Result<String> {
     serde_json::to_string_pretty(&Discovery {
         issuer: &issuer.0,
-        jwks_uri: issuer.below("openid/v1/jwks"),
+        jwks_uri: issuer.below(Issuer::KEYS),
         response_types_supported: ["id_token"],
         subject_types_supported: ["public"],
         id_token_signing_alg_values_supported: ["RS256"],

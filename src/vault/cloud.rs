@@ -1,4 +1,4 @@
-//! The hosts of a vault and of what a credential signs in to.
+//! The hosts of vaults.
 
 use crate::clouds::Cloud;
 
@@ -20,12 +20,6 @@ pub(super) fn vault_url(vault: &str, cloud: &str, suffix: Option<&str>) -> Resul
     }
     let suffix = suffix.or_else(|| Cloud::of(cloud)?.vaults).ok_or(NoHost::UnknownCloud)?;
     Ok(format!("https://{}.{suffix}", vault.to_ascii_lowercase()))
-}
-
-/// What a credential asks a token for.
-pub(super) fn scope(cloud: &str, resource_manager: Option<&str>) -> Option<String> {
-    let resource = resource_manager.or_else(|| Cloud::of(cloud)?.resource_manager)?;
-    Some(format!("{}/.default", resource.trim_end_matches('/')))
 }
 
 #[cfg(test)]

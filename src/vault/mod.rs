@@ -6,7 +6,6 @@
 mod access;
 mod client;
 mod cloud;
-mod document;
 mod keep;
 mod memory;
 mod pace;

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use azure_core::{Error, error::ErrorKind, http::headers::Headers};
+use azure_core::{Error, error::ErrorKind};
 
-use crate::{azure::told, finding::chain};
+use crate::{
+    azure::{retry_after, told},
+    finding::chain,
+};
 
 /// What was refused. The message says what failed, why, and what to do.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -73,11 +76,6 @@ fn unanswered(url: &str, error: &Error) -> String {
     let text = chain(error);
     let unresolved = ["failed to lookup address", "dns error"].iter().any(|words| text.contains(words));
     if unresolved { format!("{text}: no such host {url}") } else { text }
-}
-
-pub(super) fn retry_after(headers: &Headers) -> Option<Duration> {
-    let seconds = headers.iter().find(|(name, _)| name.as_str().eq_ignore_ascii_case("retry-after"))?.1;
-    seconds.as_str().trim().parse().ok().map(Duration::from_secs)
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use jiff::Timestamp;
 
 use super::{
     access::Azure,
-    cloud,
     refusal::{Kind, Refusal},
 };
 use crate::{assertion::assertion, credential::SignIn, finding::chain, names::is_uuid};
@@ -25,7 +24,7 @@ impl Azure {
                  AZURE_AUTHORITY_HOST where it is one",
             ));
         }
-        let scope = cloud::scope(cloud, self.access.resource_manager.as_deref());
+        let scope = self.access.resource_manager_of(cloud).map(|url| format!("{url}/.default"));
         let scope = scope.ok_or_else(|| refused("the cloud is not known; set HCP_IDENTITY_RESOURCE_MANAGER"))?;
         let assertion = assertion(credential, now).ok_or_else(|| refused("its key cannot sign"))?;
         let form = [

@@ -21,6 +21,8 @@ use hcp_identity::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::support::standin::http;
+
 pub const TENANT: &str = "11111111-1111-1111-1111-111111111111";
 pub const SUBSCRIPTION: &str = "99999999-9999-9999-9999-999999999999";
 pub const OTHER_SUBSCRIPTION: &str = "88888888-8888-8888-8888-888888888888";
@@ -137,10 +139,7 @@ impl World {
             "roleAssignments": [owns(SUBSCRIPTION), owns(OTHER_SUBSCRIPTION)],
         });
         standin.azure().load(serde_json::from_value(document).unwrap());
-        let about = standin.about();
-        let authority = reqwest::Certificate::from_pem(about.ca_pem.as_bytes()).unwrap();
-        let proxy = reqwest::Proxy::all(format!("http://{}", about.proxy)).unwrap();
-        let http = reqwest::Client::builder().proxy(proxy).tls_certs_only([authority]).build().unwrap();
+        let http = http(&standin);
         let token = sign_in(&http).await;
         let world = Self { standin, http, token };
         world.behave(Behaviour::default());

@@ -14,7 +14,7 @@ pub mod prometheus;
 pub mod proxy;
 #[cfg(feature = "test-cluster")]
 pub mod stage;
-#[cfg(feature = "mounted")]
+#[cfg(any(feature = "mounted", feature = "provision"))]
 pub mod standin;
 #[cfg(feature = "provision")]
 pub mod subscription;

@@ -12,6 +12,8 @@ use std::{
 use azure_standin::{Settings, Standin, azurite::Azurite, journal::Entry, signer::Signer, world::Document};
 use serde_json::{Value, json};
 
+use super::standin::http;
+
 pub const TENANT: &str = "11111111-1111-1111-1111-111111111111";
 pub const SUBSCRIPTION: &str = "99999999-9999-9999-9999-999999999999";
 pub const OWNER: &str = "22222222-2222-2222-2222-222222222222";
@@ -81,12 +83,8 @@ impl Subscription {
         run(command).await
     }
 
-    /// The world's HTTP, as any client has it.
     pub fn http(&self) -> reqwest::Client {
-        let about = self.standin.about();
-        let authority = reqwest::Certificate::from_pem(about.ca_pem.as_bytes()).unwrap();
-        let proxy = reqwest::Proxy::all(format!("http://{}", about.proxy)).unwrap();
-        reqwest::Client::builder().proxy(proxy).tls_certs_only([authority]).build().unwrap()
+        http(&self.standin)
     }
 
     /// Makes something in ARM as the owner, below the subscription: what is there then.

@@ -12,10 +12,9 @@ use azure_core::{
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::refusal::{Refusal, header, retry_after};
+use super::Refusal;
 use crate::{
-    azure::{Access, Caller, options},
-    clouds::Cloud,
+    azure::{Access, Caller, header, options, retry_after},
     finding::chain,
 };
 
@@ -60,18 +59,16 @@ impl Arm {
     /// If the cloud is unknown, the proxy or the certificates are none, or nothing says who the caller is.
     pub fn new(access: &Access, cloud: &str, subscription: &str) -> Result<Self, Refusal> {
         const SUBJECT: &str = "cannot reach Azure";
-        let endpoint = access.resource_manager.as_deref().or_else(|| Cloud::of(cloud)?.resource_manager);
-        let endpoint = endpoint.ok_or_else(|| Refusal::new(SUBJECT, UNKNOWN_CLOUD))?;
-        let blob_suffix = blob_suffix(access, cloud).ok_or_else(|| Refusal::new(SUBJECT, UNKNOWN_BLOBS))?;
+        let endpoint = access.resource_manager_of(cloud).ok_or_else(|| Refusal::new(SUBJECT, UNKNOWN_CLOUD))?;
+        let blob_suffix = access.blob_suffix_of(cloud).ok_or_else(|| Refusal::new(SUBJECT, UNKNOWN_BLOBS))?;
         let http = access.http().map_err(|error| Refusal::new("cannot set up HTTPS", &chain(&error)))?;
         let authority = access.authority_of(cloud);
         let of = |authority: Option<&str>| options(&http, authority, retries());
         let credential = access.signs_in(Caller::Person, of, authority.as_deref());
         let credential = credential.map_err(|error| Refusal::of("cannot sign in to Azure", &error))?;
-        let scope = format!("{}/.default", endpoint.trim_end_matches('/'));
+        let scope = format!("{endpoint}/.default");
         let token = Arc::new(BearerTokenAuthorizationPolicy::new(Arc::clone(&credential), [scope]));
-        let url = format!("{}/", endpoint.trim_end_matches('/'));
-        let url = Url::parse(&url).ok().filter(|url| url.scheme() == "https");
+        let url = Url::parse(&format!("{endpoint}/")).ok().filter(|url| url.scheme() == "https");
         let url = url.ok_or_else(|| Refusal::new(SUBJECT, &format!("{endpoint} is no https URL")))?;
         let pipeline = Pipeline::new(
             option_env!("CARGO_PKG_NAME"),
@@ -289,12 +286,6 @@ impl Arm {
         let answer = answer.map_err(|error| Refusal::of(subject, &error))?;
         if answer.status().is_success() { Ok(answer) } else { Err(Refusal::answered(subject, &answer)) }
     }
-}
-
-/// What blobs' hosts end with.
-#[must_use]
-pub fn blob_suffix<'a>(access: &'a Access, cloud: &str) -> Option<&'a str> {
-    access.blob_suffix.as_deref().or_else(|| Cloud::of(cloud)?.blobs)
 }
 
 /// Of what is throttled, or had no answer.

@@ -6,9 +6,10 @@ use super::{
     manager::{Manager, Who},
 };
 use crate::{
-    capz::plan::{ASO_ACCOUNT, CAPZ_ACCOUNT, NAMESPACE, subject},
+    capz::plan::{ASO_ACCOUNT, CAPZ_ACCOUNT, NAMESPACE},
     finding::{FieldPath, Finding, Problem, Reason},
     input::Located,
+    names::service_account,
 };
 
 /// One of them, with the client that azure-workload-identity's webhook would name to its pods.
@@ -32,8 +33,8 @@ pub(super) fn of_manager(manager: &Manager) -> Option<Finding> {
     let account = &manager.account;
     let planned = if manager.who == Who::Aso { ASO_ACCOUNT } else { CAPZ_ACCOUNT };
     let namespace = account.namespace.as_deref().unwrap_or(NAMESPACE);
-    let found = subject(namespace, &account.name);
-    let planned = subject(NAMESPACE, planned);
+    let found = service_account(namespace, &account.name);
+    let planned = service_account(NAMESPACE, planned);
     if found == planned {
         return None;
     }

@@ -20,9 +20,9 @@ pub struct Answer {
 /// Or why there is no answer.
 pub type Asked = Result<Answer, String>;
 
-/// Where both an API server and an issuer have their documents.
-const DISCOVERY: &str = ".well-known/openid-configuration";
-const KEYS: &str = "openid/v1/jwks";
+/// An API server has its documents where an issuer has them.
+const DISCOVERY: &str = Issuer::DISCOVERY;
+const KEYS: &str = Issuer::KEYS;
 
 /// Holds the issuer of a cluster's tokens against that of the federated credentials, which is the same one where it is not
 /// known, and the cluster's keys against those that are published. `own` asks the API server; `published`, whoever a URL

@@ -8,7 +8,7 @@ use super::{
     plan,
 };
 use crate::{
-    arm::Arm,
+    arm::{Arm, See},
     cli::{CommandResult, Outcome, answer::OutputFormat, input::Sources},
     provision::FederatedIdentity,
 };
@@ -65,12 +65,5 @@ fn show(identities: &[FederatedIdentity], journal: &mut Journal) -> Result<()> {
 }
 
 async fn apply(identities: &[FederatedIdentity], arm: &Arm, journal: &mut Journal) -> Result<()> {
-    let mut told = Ok(());
-    let mut see = |change, what| {
-        if told.is_ok() {
-            told = journal.step(change, what);
-        }
-    };
-    arm.apply_credentials(identities, &mut see).await?;
-    told
+    journal.follow(async |see: See<'_>| arm.apply_credentials(identities, see).await).await
 }

@@ -55,7 +55,7 @@ pub(super) fn run(args: &Args) -> CommandResult {
     let known = issuer.issuer(&args.place.cloud)?;
     let placeholder = known.map_or_else(|| Issuer::new(UNKNOWN), Ok)?;
     // Nothing is made where a request is refused.
-    let identities = args.identities.plan(&given, &placeholder, &args.issuer.user_tags, args.how.output)?;
+    let identities = args.identities.plan(&given, &placeholder, &args.issuer.naming.user_tags, args.how.output)?;
     let Some(mut identities) = identities else { return Ok(Outcome::Findings) };
 
     let folder = Folder::take(&args.how.output_dir, &["manifests", "tls"])?;

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use anyhow::{Result, anyhow, bail};
 
 use super::{
-    flags::{How, Where, block_on, tag, tags},
+    flags::{How, Naming, Where, block_on, refused, tags},
     journal::Journal,
 };
 use crate::{
-    arm::{Arm, OldRoles},
+    arm::{Arm, OldRoles, See},
     cli::{
         CommandResult, Outcome,
         answer::OutputFormat,
@@ -38,25 +38,12 @@ Examples:
     --issuer-url https://prod.blob.core.windows.net/prod \\
     --dnszone-resource-group-name dns -o json | jq -r '.steps[].what'")]
 pub(super) struct Args {
-    /// The name of the cluster: names that are not given below are made of it, and what is made is marked with it, so that `delete` finds it.
-    #[arg(long, value_name = "NAME")]
-    name: String,
-
-    /// The region of everything that is made, such as westeurope.
-    #[arg(long, value_name = "REGION")]
-    region: String,
+    #[command(flatten)]
+    naming: Naming,
 
     /// The issuer of the cluster's tokens, exactly as they name it: a slash at its end counts.
     #[arg(long, value_name = "URL")]
     issuer_url: String,
-
-    /// The resource group of issuer and identities; NAME-oidc without it.
-    #[arg(long, value_name = "NAME")]
-    oidc_resource_group_name: Option<String>,
-
-    /// Tags of everything that can have them.
-    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',', value_parser = tag)]
-    user_tags: Vec<(String, String)>,
 
     #[command(flatten)]
     identities: IdentityFlags,
@@ -106,13 +93,9 @@ pub(super) struct Plan {
 
 pub(super) fn run(args: &Args) -> CommandResult {
     let issuer = Issuer::new(&args.issuer_url).map_err(|error| anyhow!("--issuer-url: {error}"))?;
-    let given = Given {
-        name: &args.name,
-        region: &args.region,
-        oidc_group: args.oidc_resource_group_name.as_deref(),
-        ..Given::default()
-    };
-    let Some(plan) = args.identities.plan(&given, &issuer, &args.user_tags, args.how.output)? else {
+    let Naming { name, region, oidc_resource_group_name: group, user_tags } = &args.naming;
+    let given = Given { name, region, oidc_group: group.as_deref(), ..Given::default() };
+    let Some(plan) = args.identities.plan(&given, &issuer, user_tags, args.how.output)? else {
         return Ok(Outcome::Findings);
     };
     let folder = Folder::take(&args.how.output_dir, &["manifests"])?;
@@ -144,8 +127,7 @@ impl IdentityFlags {
         };
         let mark = Mark::of(given.name);
         let cluster = Cluster::new(&given, issuer.clone(), tags(user_tags, &mark)?);
-        let cluster =
-            cluster.map_err(|bad| anyhow!("{}", bad.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
+        let cluster = cluster.map_err(|bad| refused(&bad))?;
         let Some(identities) = self.read(&cluster, output)? else { return Ok(None) };
         if identities.identities.is_empty() {
             bail!("{} has no CredentialsRequest of Azure", self.credentials_requests_dir.display());
@@ -155,10 +137,7 @@ impl IdentityFlags {
     }
 
     fn read(&self, cluster: &Cluster, output: OutputFormat) -> Result<Option<IdentityPlan>> {
-        let form = match output {
-            OutputFormat::Text => Form::Text,
-            OutputFormat::Json => Form::Json,
-        };
+        let form = Form::from(output);
         let preview = if self.enable_tech_preview { TechPreview::On } else { TechPreview::Off };
         let mut report = Report::new(form, To::Stderr);
         let mut add = |finding| report.add(&finding);
@@ -188,14 +167,8 @@ pub(super) fn show(plan: &Plan, place: &Where, folder: &Folder, journal: &mut Jo
 }
 
 pub(super) async fn make(plan: &Plan, arm: &Arm, place: &Where, folder: &Folder, journal: &mut Journal) -> Result<()> {
-    let mut told = Ok(());
-    let mut see = |change, what| {
-        if told.is_ok() {
-            told = journal.step(change, what);
-        }
-    };
-    let made = arm.make_identities(&plan.identities, &plan.mark, plan.old_roles, &mut see).await?;
-    told?;
+    let make = async |see: See<'_>| arm.make_identities(&plan.identities, &plan.mark, plan.old_roles, see).await;
+    let made = journal.follow(make).await?;
     write(plan, &made, place, folder, journal)
 }
 

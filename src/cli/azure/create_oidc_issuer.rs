@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::{
-    flags::{How, Where, block_on, id, tag, tags},
+    flags::{How, Naming, Where, block_on, id, refused, tags},
     journal::Journal,
 };
 use crate::{
-    arm::{Arm, Publication, blob_suffix},
+    arm::{Arm, Publication, See},
     azure::Access,
     cli::{
         CommandResult, Outcome, environment,
@@ -49,13 +49,8 @@ pub(super) struct Args {
 /// What create-all has as well.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct IssuerFlags {
-    /// The name of the cluster: names that are not given below are made of it, and what is made is marked with it, so that `delete` finds it.
-    #[arg(long, value_name = "NAME")]
-    pub(super) name: String,
-
-    /// The region of everything that is made, such as westeurope.
-    #[arg(long, value_name = "REGION")]
-    pub(super) region: String,
+    #[command(flatten)]
+    pub(super) naming: Naming,
 
     /// The tenant, by its id. It is written into manifests/azure-ad-pod-identity-webhook-config.yaml, for the cluster's webhook.
     #[arg(long, value_name = "ID", value_parser = id)]
@@ -65,10 +60,6 @@ pub(super) struct IssuerFlags {
     #[arg(long, value_name = "FILE")]
     pub(super) public_key_file: Option<PathBuf>,
 
-    /// The resource group of issuer and identities; NAME-oidc without it.
-    #[arg(long, value_name = "NAME")]
-    pub(super) oidc_resource_group_name: Option<String>,
-
     /// The storage account of the issuer; NAME without it.
     #[arg(long, value_name = "NAME")]
     pub(super) storage_account_name: Option<String>,
@@ -76,10 +67,6 @@ pub(super) struct IssuerFlags {
     /// The container of the issuer; NAME without it.
     #[arg(long, value_name = "NAME")]
     pub(super) blob_container_name: Option<String>,
-
-    /// Tags of everything that can have them.
-    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',', value_parser = tag)]
-    pub(super) user_tags: Vec<(String, String)>,
 
     /// Where the documents are published.
     #[arg(long, value_name = "HOSTING", value_enum, default_value_t = Hosted::Blob)]
@@ -135,8 +122,8 @@ pub(super) fn run(args: &Args) -> CommandResult {
 
 impl IssuerFlags {
     pub(super) fn plan(&self) -> Result<Plan> {
-        let [group, account, container] =
-            [&self.oidc_resource_group_name, &self.storage_account_name, &self.blob_container_name];
+        let Naming { name, region, oidc_resource_group_name: group, user_tags } = &self.naming;
+        let (account, container) = (&self.storage_account_name, &self.blob_container_name);
         let hosting = match self.issuer_hosting {
             Hosted::Blob => Hosting::Blob,
             Hosted::StaticWebsite => Hosting::StaticWebsite,
@@ -144,11 +131,10 @@ impl IssuerFlags {
         // The website has a container of its own.
         let unused = (hosting == Hosting::StaticWebsite).then_some("web");
         let container = unused.or(container.as_deref());
-        let names = Names::new(&self.name, &self.region, group.as_deref(), account.as_deref(), container);
-        let names =
-            names.map_err(|bad| anyhow!("{}", bad.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
+        let names = Names::new(name, region, group.as_deref(), account.as_deref(), container);
+        let names = names.map_err(|bad| refused(&bad))?;
         let mark = names.mark();
-        let tags = tags(&self.user_tags, &mark)?;
+        let tags = tags(user_tags, &mark)?;
         let tenant = TenantId::new(self.tenant_id.clone()).map_err(|unfit| anyhow!("--tenant-id: it {unfit}"))?;
         Ok(Plan {
             resources: names.issuer(hosting, &tags),
@@ -190,7 +176,7 @@ impl Plan {
             return Ok(None);
         }
         let access = Access::of(environment::variable);
-        let blobs = blob_suffix(&access, cloud);
+        let blobs = access.blob_suffix_of(cloud);
         let blobs = blobs.with_context(|| {
             format!(
                 "where blobs of {cloud} are is not known: set HCP_IDENTITY_BLOB_SUFFIX, such as blob.core.windows.net"
@@ -210,7 +196,7 @@ pub(super) fn show(plan: &Plan, key: &SigningKey, place: &Where, folder: &Folder
             "the issuer of a website is known once its storage account is there: Azure chooses the host; no file was written"
         );
     };
-    for path in Issuer::DOCUMENTS {
+    for path in [Issuer::KEYS, Issuer::DISCOVERY] {
         journal.step("planned", issuer.below(path))?;
     }
     write(plan, &issuer, &KeySet::of(key), folder, journal)
@@ -239,9 +225,7 @@ pub(super) async fn publish(
         key,
         retired: &plan.retired,
     };
-    let mut told = Ok(());
-    let keys = arm.publish(&publication, |done| told = journal.step(done.change, done.url)).await?;
-    told?;
+    let keys = journal.follow(async |see: See<'_>| arm.publish(&publication, see).await).await?;
     arm.verify(&issuer, &keys).await?;
     write(plan, &issuer, &keys, folder, journal)?;
     Ok(issuer)

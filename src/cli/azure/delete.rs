@@ -1,9 +1,9 @@
 //! `hcp-identity azure delete`.
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 
 use super::{
-    flags::{Where, block_on},
+    flags::{Where, block_on, refused},
     journal::Journal,
 };
 use crate::{
@@ -67,7 +67,7 @@ pub(super) fn run(args: &Args) -> CommandResult {
 fn names(args: &Args) -> Result<Names> {
     let group = args.oidc_resource_group_name.as_deref();
     let names = Names::new(&args.name, &args.region, group, args.storage_account_name.as_deref(), Some("any"));
-    names.map_err(|bad| anyhow!("{}", bad.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
+    names.map_err(|bad| refused(&bad))
 }
 
 async fn delete(arm: &Arm, names: &Names, args: &Args, journal: &mut Journal) -> Result<()> {

@@ -13,7 +13,7 @@ use crate::{
     cli::{answer::OutputFormat, environment, report},
     clouds,
     names::is_uuid,
-    provision::{Mark, Tags},
+    provision::{BadName, Mark, Tags},
 };
 
 /// Which Azure.
@@ -26,6 +26,26 @@ pub(in crate::cli) struct Where {
     /// The cloud.
     #[arg(long, value_name = "CLOUD", value_parser = clouds::NAMES, default_value = clouds::NAMES[0])]
     pub(in crate::cli) cloud: String,
+}
+
+/// What names are made of, and what is tagged.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Naming {
+    /// The name of the cluster: names that are not given below are made of it, and what is made is marked with it, so that `delete` finds it.
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: String,
+
+    /// The region of everything that is made, such as westeurope.
+    #[arg(long, value_name = "REGION")]
+    pub(super) region: String,
+
+    /// The resource group of issuer and identities; NAME-oidc without it.
+    #[arg(long, value_name = "NAME")]
+    pub(super) oidc_resource_group_name: Option<String>,
+
+    /// Tags of everything that can have them.
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',', value_parser = tag)]
+    pub(super) user_tags: Vec<(String, String)>,
 }
 
 /// What is done, and how it is told.
@@ -58,13 +78,16 @@ fn first_line(words: &str) -> String {
     words.chars().take_while(|character| !character.is_control()).take(WIDTH).chain(" …".chars()).collect()
 }
 
+/// All names that Azure could not have.
+pub(super) fn refused(bad: &[BadName]) -> anyhow::Error {
+    anyhow!("{}", bad.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+}
+
 /// What talks to Azure waits for it, on a thread of its own.
 pub(super) fn block_on<T>(work: impl Future<Output = T>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let done = runtime.map_err(|error| anyhow!("cannot start: {error}"))?.block_on(work);
-    if io::stderr().is_terminal() {
-        report::progress("");
-    }
+    report::clear_progress();
     Ok(done)
 }
 

@@ -9,6 +9,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::{
+    arm::{Refusal, See},
     cli::{
         answer::{OutputFormat, print},
         output, report,
@@ -67,6 +68,18 @@ impl Journal {
         Ok(())
     }
 
+    /// Work on Azure that tells of its steps.
+    pub(super) async fn follow<T>(&mut self, work: impl AsyncFnOnce(See<'_>) -> Result<T, Refusal>) -> Result<T> {
+        let mut told = Ok(());
+        let mut see = |change, what| {
+            if told.is_ok() {
+                told = self.step(change, what);
+            }
+        };
+        let done = work(&mut see).await?;
+        told.map(|()| done)
+    }
+
     pub(super) fn file(&mut self, change: output::Change, path: &Path) -> Result<()> {
         let line = Line { change: change.into(), what: path.display().to_string() };
         self.tell(&line)?;
@@ -78,6 +91,7 @@ impl Journal {
         if self.form != OutputFormat::Text {
             return Ok(());
         }
+        report::clear_progress();
         let Line { change, what } = line;
         let written = writeln!(anstream::stdout(), "{change}: {}", report::visible(what));
         Ok(written.or_else(report::unless_reader_left)?)

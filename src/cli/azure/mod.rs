@@ -10,6 +10,7 @@ mod flags;
 mod journal;
 mod plan;
 
+#[cfg(feature = "cluster")]
 pub(super) use flags::Where;
 
 use super::CommandResult;

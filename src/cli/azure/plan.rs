@@ -62,10 +62,7 @@ pub(super) fn run(args: &Args) -> CommandResult {
 
 /// What is needed, and what is found on the way, which is told.
 pub(super) fn read(sources: &Sources, output: OutputFormat) -> Result<(Vec<FederatedIdentity>, Summary, Count)> {
-    let form = match output {
-        OutputFormat::Text => Form::Text,
-        OutputFormat::Json => Form::Json,
-    };
+    let form = Form::from(output);
     let mut report = Report::new(form, To::Stderr);
     let mut add = |finding| report.add(&finding);
     let mut federation = Federation::new(&mut add);

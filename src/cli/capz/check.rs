@@ -58,10 +58,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> CommandResult {
-    let form = match args.output {
-        OutputFormat::Text => Form::Text,
-        OutputFormat::Json => Form::Json,
-    };
+    let form = Form::from(args.output);
     let mut report = Report::new(form, To::Stdout);
     let mut add = |finding| report.add(&finding);
     let issuer = args.issuer.as_ref().map(ToString::to_string);

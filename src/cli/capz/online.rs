@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use kube::Client;
 
 use crate::{
+    azure::{Access, public_document},
     capz::{Answer, Checker, KINDS, Kind, tokens},
     cli::{cluster_command::with_client, target::TargetArgs},
     cluster::capz::{Looked, ask, look as look_at},
     finding::{FieldPath, Finding, Place, Problem, Reason},
-    vault::{Access, Azure},
 };
 
 /// Hands everything on a cluster to the checker, and what is wrong with its tokens.
@@ -41,9 +41,9 @@ async fn look_at_tokens(
     issuer: Option<&str>,
     checker: &mut Checker<'_>,
 ) -> Result<()> {
-    let internet = Azure::new(Access::default())?;
+    let internet = Access::default().http().context("cannot set up HTTPS")?;
     let published = async |url: &str| {
-        let (status, body) = internet.public_document(url).await?;
+        let (status, body) = public_document(&internet, url).await?;
         Ok(Answer { status, body })
     };
     let (of_cluster, findings) = tokens(cluster, issuer, async |path| ask(client, path).await, published).await;
