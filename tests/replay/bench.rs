@@ -108,19 +108,14 @@ impl Bench {
             let live = api.get(&name).await.expect("it is there");
             (looks(&live, what) == outcome).then_some(())
         });
-        tokio::select! {
-            never = self.operator.run(Duration::from_secs(60)) => match never {},
-            () = looking => start.elapsed(),
-        }
+        self.operator.run_until(Duration::from_secs(60), looking).await;
+        start.elapsed()
     }
 
     /// Lets the operator run for a time: how many writes it made.
     pub(crate) async fn run_for(&mut self, time: Duration) -> usize {
         let before = self.operator.writes().len();
-        tokio::select! {
-            never = self.operator.run(Duration::from_secs(60)) => match never {},
-            () = tokio::time::sleep(time) => {}
-        }
+        self.operator.run_until(Duration::from_secs(60), tokio::time::sleep(time)).await;
         self.operator.writes().len() - before
     }
 

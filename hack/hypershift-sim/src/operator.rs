@@ -153,6 +153,13 @@ impl Operator {
 
     /// Reconciles whenever the object changes, if its writer watches it, and every `resync`. Drop the future to stop.
     pub async fn run(&mut self, resync: Duration) -> Infallible {
+        self.run_until(resync, std::future::pending()).await
+    }
+
+    /// The same until something else is done. What has been begun is finished first: a write whose answer nobody has heard would
+    /// be made again.
+    pub async fn run_until<T>(&mut self, resync: Duration, stop: impl Future<Output = T>) -> T {
+        let mut stop = pin!(stop);
         let config = watcher::Config::default().fields(&format!("metadata.name={}", self.name));
         let mut events = pin!(if self.writer.watches(&self.kind) {
             Either::Left(watcher(self.api.clone(), config).default_backoff().map(drop))
@@ -162,6 +169,7 @@ impl Operator {
         loop {
             let wait = if self.reconcile().await.is_ok() { resync } else { RETRY };
             tokio::select! {
+                stopped = &mut stop => return stopped,
                 () = tokio::time::sleep(wait) => {}
                 _ = events.next() => {}
             }
