@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     Arm, Refusal,
+    client::{BUSY, NOT_PROVISIONED},
     id::{GROUPS, STORAGE},
 };
 use crate::provision::{Mark, Resource, Tags};
@@ -79,7 +80,7 @@ impl Arm {
         tags: &Tags,
         mark: &Mark,
     ) -> Result<Change, Refusal> {
-        let Some(known) = self.get(subject, id, STORAGE).await? else {
+        let Some(known) = self.settled(subject, id).await? else {
             let body = json!({
                 "kind": "StorageV2",
                 "sku": {"name": "Standard_LRS"},
@@ -111,6 +112,19 @@ impl Arm {
         self.patch(subject, id, STORAGE, &Value::Object(body)).await.map(|_| Change::Updated)
     }
 
+    /// An account once it is made. Until then, as a run that was ended leaves it, it takes nothing.
+    async fn settled(&self, subject: &str, id: &str) -> Result<Option<Value>, Refusal> {
+        let look = async || {
+            let known = self.get(subject, id, STORAGE).await?;
+            let state = known.as_ref().and_then(|known| known.pointer("/properties/provisioningState")?.as_str());
+            match state {
+                Some("Creating" | "ResolvingDNS") => Err(Refusal::coded(subject, NOT_PROVISIONED, COMING)),
+                _ => Ok(known),
+            }
+        };
+        self.patiently(&BUSY, look).await
+    }
+
     async fn container(&self, subject: &str, id: &str) -> Result<Change, Refusal> {
         let wanted = json!({"properties": {"publicAccess": "Blob"}});
         let open = |refusal: Refusal| refusal.remedied(&["PublicAccessNotPermitted"], CLOSED);
@@ -124,6 +138,7 @@ impl Arm {
     }
 }
 
+const COMING: &str = "Azure has not finished making it; run this again later";
 const TAKEN: &str = "names of storage accounts are unique in all of Azure: give another one (--storage-account-name)";
 /// It may be anybody's, and full.
 const PRIVATE: &str = "it is there, and nobody may read its blobs: give another one (--blob-container-name), or let everybody read what is in \

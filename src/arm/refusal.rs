@@ -56,7 +56,7 @@ impl Refusal {
         )
     }
 
-    fn coded(subject: &str, code: &str, message: &str) -> Self {
+    pub(super) fn coded(subject: &str, code: &str, message: &str) -> Self {
         let text = if code.is_empty() { message.to_owned() } else { format!("{code}: {message}") };
         Self { status: None, code: code.to_owned(), message: told(subject, &text) }
     }
@@ -65,7 +65,7 @@ impl Refusal {
         codes.contains(&&*self.code)
     }
 
-    /// Whether there is no such thing, rather than no such group or account around it.
+    /// Whether there is no such thing, or nothing that it could be in.
     pub(super) fn is_missing(&self) -> bool {
         self.status == Some(404)
     }

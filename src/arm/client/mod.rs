@@ -46,8 +46,10 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// Of a list: more than any subscription has.
 const MOST_PAGES: usize = 1000;
 
+pub(super) const NOT_PROVISIONED: &str = "StorageAccountIsNotProvisioned";
 /// What Azure says of something that it is at work on.
-const BUSY: &[&str] = &["StorageAccountOperationInProgress", "AnotherOperationInProgress", "ResourceGroupBeingDeleted"];
+pub(super) const BUSY: [&str; 4] =
+    ["StorageAccountOperationInProgress", NOT_PROVISIONED, "AnotherOperationInProgress", "ResourceGroupBeingDeleted"];
 
 const UNKNOWN_CLOUD: &str = "where Azure Resource Manager of this cloud is is not known: set HCP_IDENTITY_RESOURCE_MANAGER, \
                              such as https://management.azure.com";
@@ -187,14 +189,8 @@ impl Arm {
     ) -> Result<Value, Refusal> {
         let url = self.url(subject, id, version, &[])?;
         // A run before this one, or a call whose answer was lost, may have begun it.
-        let call = async || {
-            let sent = self.send(subject, method, url.clone(), Some(body)).await;
-            if sent.as_ref().is_err_and(|refusal| refusal.is(BUSY)) {
-                self.get(subject, id, version).await?;
-            }
-            sent
-        };
-        let answer = self.patiently(BUSY, call).await?;
+        let call = async || self.send(subject, method, url.clone(), Some(body)).await;
+        let answer = self.patiently(&BUSY, call).await?;
         if self.finish(subject, &answer).await? || answer.body().is_empty() {
             let made = self.get(subject, id, version).await?;
             return made.ok_or_else(|| Refusal::new(subject, "Azure says that it is done, and has nothing there"));
@@ -205,8 +201,9 @@ impl Arm {
     /// Waits for an operation that goes on after its answer: whether there was one.
     async fn finish(&self, subject: &str, answer: &RawResponse) -> Result<bool, Refusal> {
         let headers = answer.headers();
-        let link = header(headers, "azure-asyncoperation").or_else(|| header(headers, "location"));
-        let (202 | 201, Some(link)) = (u16::from(answer.status()), link) else { return Ok(false) };
+        // The Location of a 201 is the thing itself, which is there.
+        let location = header(headers, "location").filter(|_| u16::from(answer.status()) == 202);
+        let Some(link) = header(headers, "azure-asyncoperation").or(location) else { return Ok(false) };
         let (link, started) = (self.ours(subject, link)?, Instant::now());
         let mut pause = retry_after(headers).unwrap_or(LOOK);
         loop {
@@ -255,7 +252,7 @@ impl Arm {
 
     /// A link of Azure's. Our token goes nowhere else.
     fn ours(&self, subject: &str, link: &str) -> Result<Url, Refusal> {
-        let ours = Url::parse(link).ok().filter(|url| url.origin() == self.endpoint.origin());
+        let ours = self.endpoint.join(link).ok().filter(|url| url.origin() == self.endpoint.origin());
         ours.ok_or_else(|| Refusal::new(subject, "Azure's answer leads to another host, and is not followed"))
     }
 
@@ -290,7 +287,8 @@ impl Arm {
 
 /// Of what is throttled, or had no answer.
 fn retries() -> RetryOptions {
-    RetryOptions::exponential(ExponentialRetryOptions { max_retries: 5, ..Default::default() })
+    let max_total_elapsed = PATIENCE.try_into().unwrap_or(azure_core::time::Duration::MAX);
+    RetryOptions::exponential(ExponentialRetryOptions { max_retries: 5, max_total_elapsed, ..Default::default() })
 }
 
 enum State {

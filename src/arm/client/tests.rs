@@ -9,8 +9,8 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    arm::Belongings,
-    provision::{Mark, Names},
+    arm::{Belongings, Change},
+    provision::{Mark, Names, Resource, Tags},
 };
 
 /// Status, headers and body.
@@ -163,6 +163,50 @@ async fn an_operation_that_says_something_else_is_not_done() {
     });
     let refused = arm.delete("cannot delete", "/subscriptions/a", "1").await.unwrap_err();
     assert_eq!(refused.message, "cannot delete: Azure's answer is no JSON");
+}
+
+/// Microsoft.ManagedIdentity says so where a new identity or credential is, without a host and a version.
+#[tokio::test(start_paused = true)]
+async fn what_is_made_at_once_is_not_waited_for() {
+    let (arm, asked) = hostile(|_| (201, vec![("location", "/subscriptions/a/identities/b")], json!({"name": "b"})));
+    let made = arm.put("cannot make", "/subscriptions/a/identities/b", "1", &json!({})).await;
+    assert_eq!(made, Ok(json!({"name": "b"})));
+    assert_eq!(*asked.lock().unwrap(), ["PUT management.azure.test/subscriptions/a/identities/b"]);
+}
+
+/// <https://learn.microsoft.com/azure/azure-resource-manager/management/async-operations>
+#[tokio::test(start_paused = true)]
+async fn what_is_made_by_an_operation_is_waited_for_whatever_the_status() {
+    for (status, link) in
+        [(200, "https://management.azure.test/operations/1"), (201, "/operations/1"), (202, "operations/1")]
+    {
+        let (arm, asked) = hostile(move |last| match last {
+            "1" => says(json!({"status": "Succeeded"})),
+            _ => (status, vec![("azure-asyncoperation", link)], json!({"name": "b"})),
+        });
+        arm.put("cannot make", "/a", "1", &json!({})).await.unwrap();
+        let looks =
+            ["PUT management.azure.test/a", "GET management.azure.test/operations/1", "GET management.azure.test/a"];
+        assert_eq!(*asked.lock().unwrap(), looks, "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_is_still_being_made_is_waited_for() {
+    let looks = std::sync::atomic::AtomicUsize::new(0);
+    let (arm, asked) = hostile(move |_| {
+        let state = ["Creating", "ResolvingDNS", "Succeeded"][looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed)];
+        says(json!({"tags": {}, "properties": {"provisioningState": state}}))
+    });
+    let account = Resource::StorageAccount {
+        resource_group: "prod-oidc".to_owned(),
+        name: "prod".to_owned(),
+        location: "westeurope".to_owned(),
+        public_blobs: false,
+        tags: Tags::default(),
+    };
+    assert_eq!(arm.ensure(&account, &Mark::of("prod")).await, Ok(Change::Kept));
+    assert_eq!(asked.lock().unwrap().len(), 3);
 }
 
 /// What is said where a path ends so.

@@ -61,6 +61,17 @@ pub(super) fn find(visit: &mut Visit<'_>) -> Result<Account, Refused> {
     found.cloned().ok_or_else(|| refusal::no_resource("Microsoft.Storage/storageAccounts", name, &group.name))
 }
 
+/// The same, once it is made: until then it takes no change.
+pub(super) fn made_account(visit: &mut Visit<'_>) -> Result<Account, Refused> {
+    let account = find(visit)?;
+    if !account.coming {
+        return Ok(account);
+    }
+    visit.world.arm.look(&End::AccountMade(account.name.clone()));
+    let message = format!("The storage account '{}' is not provisioned.", account.name);
+    Err(refusal::conflict("StorageAccountIsNotProvisioned", &message))
+}
+
 fn list(visit: &Visit<'_>) -> Result<Answer, Refused> {
     let scope = visit.target.scope.clone();
     let own = visit.world.arm.accounts.values().filter(|account| scope.covers(&account.group));
@@ -110,8 +121,8 @@ fn create(visit: &mut Visit<'_>, body: Body, group: &Group, location: &str) -> R
 }
 
 /// The name is that of nobody else; here it is an update.
-fn check_free(visit: &Visit<'_>, name: &str, group: &Group, location: &str) -> Result<(), Refused> {
-    let Some(known) = visit.world.arm.accounts.get(name) else { return Ok(()) };
+fn check_free(visit: &mut Visit<'_>, name: &str, group: &Group, location: &str) -> Result<(), Refused> {
+    let Some(known) = visit.world.arm.accounts.get(name).cloned() else { return Ok(()) };
     if !known.is_in(group) {
         let subscription = Scope::new(&format!("/subscriptions/{}", visit.target.scope.subscription()));
         return Err(if subscription.covers(&known.group) {
@@ -123,6 +134,7 @@ fn check_free(visit: &Visit<'_>, name: &str, group: &Group, location: &str) -> R
         });
     }
     if known.coming {
+        visit.world.arm.look(&End::AccountMade(known.name));
         let message = "An operation is currently performing on this storage account that requires exclusive access.";
         return Err(refusal::conflict("StorageAccountOperationInProgress", message));
     }
@@ -133,7 +145,7 @@ fn check_free(visit: &Visit<'_>, name: &str, group: &Group, location: &str) -> R
 }
 
 fn patch(visit: &mut Visit<'_>) -> Result<Answer, Refused> {
-    find(visit)?;
+    made_account(visit)?;
     let body = visit.body()?;
     update(visit, body)
 }

@@ -29,6 +29,7 @@ pub(super) fn service(visit: &mut Visit<'_>) -> Result<Answer, Refused> {
         ("GET", Wanted::All) => visit.list(vec![account.service_shown()]),
         ("PUT", Wanted::One) => {
             let body: Body = visit.body()?;
+            accounts::made_account(visit)?;
             let now = visit.now;
             let account = stored(visit)?;
             account.set_service(body.properties, now);
@@ -57,6 +58,7 @@ pub(super) fn perform(visit: &mut Visit<'_>) -> Result<Answer, Refused> {
 
 fn write(visit: &mut Visit<'_>, account: &Account, name: &str) -> Result<Answer, Refused> {
     check_name(name)?;
+    accounts::made_account(visit)?;
     let body: Body = visit.body()?;
     let is_new = !account.containers.contains_key(name);
     if is_new && visit.call.method == http::Method::PATCH {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{
     Visit,
     busy::Writing,
-    gone, identities, made, ok,
+    gone, identities, made_at, ok,
     refusal::{self, Refused},
     replication::Spreading,
     store::Identity,
@@ -92,7 +92,7 @@ fn put(visit: &mut Visit<'_>, identity: &Identity, name: String) -> Result<Answe
     let all = &mut principal(visit, identity)?.federated_credentials;
     let known = all.iter().position(|one| one.name.eq_ignore_ascii_case(&credential.name));
     check_place(all, known, &credential, &identity.id)?;
-    let answer = made(known.is_none(), &shown(identity, &credential));
+    let answer = made_at(known.is_none(), &shown(identity, &credential));
     match known.and_then(|at| all.get_mut(at)) {
         Some(known) if *known == credential => return Ok(answer),
         Some(known) => *known = credential,

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Visit, checked, gone, location, made, ok,
+    Visit, checked, gone, location, made_at, ok,
     refusal::{self, Refused},
     replication::Spreading,
     store::{Group, Identity, Tags},
@@ -63,13 +63,13 @@ fn put(visit: &mut Visit<'_>) -> Result<Answer, Refused> {
     let key = key(visit);
     let Some(known) = visit.world.arm.identities.get_mut(&key) else {
         let shown = create(visit, &group, location, tags.unwrap_or_default());
-        return Ok(made(true, &shown));
+        return Ok(made_at(true, &shown));
     };
     if known.location != location {
         return Err(refusal::another_location(name, &group.name, &known.location, location));
     }
     known.tags = tags.unwrap_or_default();
-    Ok(made(false, &known.shown()))
+    Ok(made_at(false, &known.shown()))
 }
 
 fn create(visit: &mut Visit<'_>, group: &Group, location: &str, tags: Tags) -> Value {

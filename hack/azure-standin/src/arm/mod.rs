@@ -19,7 +19,7 @@ mod target;
 
 use std::time::Duration;
 
-use http::{HeaderName, Method, StatusCode};
+use http::{HeaderName, Method, StatusCode, header};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -180,7 +180,11 @@ impl Visit<'_> {
         let path = groups::path(self.target.scope.subscription(), name).to_lowercase();
         let group = self.world.arm.groups.get(&path).cloned().ok_or_else(|| refusal::no_group(name))?;
         let is_write = matches!(Verb::of(&self.call.method), Verb::Write);
-        if group.going && is_write { Err(groups::going(name)) } else { Ok(group) }
+        if group.going && is_write {
+            self.world.arm.look(&store::End::GroupDeleted(path));
+            return Err(groups::going(name));
+        }
+        Ok(group)
     }
 
     fn refuse_method(&self) -> Refused {
@@ -222,6 +226,15 @@ fn ok(body: &Value) -> Answer {
 
 fn made(is_new: bool, body: &Value) -> Answer {
     json(if is_new { StatusCode::CREATED } else { StatusCode::OK }, body)
+}
+
+/// Of Microsoft.ManagedIdentity, which says in `Location` where a new thing is: its id, without a host.
+fn made_at(is_new: bool, body: &Value) -> Answer {
+    let answer = made(is_new, body);
+    match body["id"].as_str() {
+        Some(id) if is_new => with_header(answer, header::LOCATION, id),
+        _ => answer,
+    }
 }
 
 fn empty(status: StatusCode) -> Answer {
