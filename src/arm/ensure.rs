@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     Arm, Refusal,
-    client::{BUSY, NOT_PROVISIONED},
+    client::{BUSY, GROUP_GOES, NOT_PROVISIONED},
     id::{GROUPS, STORAGE},
 };
 use crate::provision::{Mark, Resource, Tags};
@@ -58,17 +58,34 @@ impl Arm {
         mark: &Mark,
     ) -> Result<Change, Refusal> {
         let id = self.in_group(name, "");
-        let Some(known) = self.get(subject, &id, GROUPS).await? else {
+        let Some(known) = self.staying(subject, &id).await? else {
             let body = json!({"location": location, "tags": marked(tags, mark)});
-            return self.put(subject, &id, GROUPS, &body).await.map(|_| Change::Created);
+            return self.put(subject, &id, GROUPS, &body).await.map(|_| Change::Created).map_err(placed);
         };
-        let there = known.get("location").and_then(Value::as_str).unwrap_or_default();
-        if plain(there) != plain(location) {
-            let text = format!("it is in {there} and not in {location}; name another group, or that region");
-            return Err(Refusal::new(subject, &text));
-        }
+        check_location(subject, &known, location)?;
         let Some(tags) = with(&known, tags) else { return Ok(Change::Kept) };
         self.patch(subject, &id, GROUPS, &json!({"tags": tags})).await.map(|_| Change::Updated)
+    }
+
+    /// Refuses a group that is there, and elsewhere than it should be.
+    pub(super) async fn check_place(&self, group: &Resource) -> Result<(), Refusal> {
+        let Resource::ResourceGroup { name, location, .. } = group else { return Ok(()) };
+        let subject = format!("cannot make the {group}");
+        let known = self.staying(&subject, &self.in_group(name, "")).await?;
+        known.map_or(Ok(()), |known| check_location(&subject, &known, location))
+    }
+
+    /// A group, or none once one that is being deleted has gone.
+    pub(super) async fn staying(&self, subject: &str, id: &str) -> Result<Option<Value>, Refusal> {
+        let look = async || {
+            let known = self.get(subject, id, GROUPS).await?;
+            let state = known.as_ref().and_then(|known| known.pointer("/properties/provisioningState")?.as_str());
+            if state == Some("Deleting") {
+                return Err(Refusal::coded(subject, GROUP_GOES, GOING));
+            }
+            Ok(known)
+        };
+        self.patiently(&[GROUP_GOES], look).await
     }
 
     async fn account(
@@ -95,7 +112,9 @@ impl Arm {
             });
             let made = self.put(subject, id, STORAGE, &body).await;
             return made.map(|_| Change::Created).map_err(|refusal| {
-                refusal.remedied(&["StorageAccountAlreadyTaken", "StorageAccountAlreadyExists"], TAKEN)
+                placed(refusal)
+                    .remedied(&["StorageAccountAlreadyTaken", "StorageAccountAlreadyExists"], TAKEN)
+                    .remedied(&["RequestDisallowedByPolicy"], POLICY)
             });
         };
         let mut body = serde_json::Map::new();
@@ -139,12 +158,23 @@ impl Arm {
 }
 
 const COMING: &str = "Azure has not finished making it; run this again later";
+const GOING: &str = "it is being deleted; run this again once it has gone";
+const POLICY: &str =
+    "where a policy refuses public blobs, publish the documents on a website (--issuer-hosting static-website)";
+const PLACE: &str = "correct --region (az account list-locations --query '[].name')";
 const TAKEN: &str = "names of storage accounts are unique in all of Azure: give another one (--storage-account-name)";
 /// It may be anybody's, and full.
 const PRIVATE: &str = "it is there, and nobody may read its blobs: give another one (--blob-container-name), or let everybody read what is in \
                        it (az storage container set-permission --public-access blob)";
 const CLOSED: &str =
     "nobody could read the issuer's documents: publish them on a website (--issuer-hosting static-website)";
+
+fn placed(refusal: Refusal) -> Refusal {
+    refusal.remedied(
+        &["LocationNotAvailableForResourceGroup", "LocationNotAvailableForResourceType", "InvalidLocation"],
+        PLACE,
+    )
+}
 
 /// Tags of a resource that is made.
 pub(super) fn marked(tags: &Tags, mark: &Mark) -> Tags {
@@ -167,6 +197,15 @@ pub(super) fn with(resource: &Value, tags: &Tags) -> Option<Tags> {
         drift |= merged.insert(key, value.clone()).as_ref() != Some(value);
     }
     drift.then_some(merged)
+}
+
+fn check_location(subject: &str, group: &Value, wanted: &str) -> Result<(), Refusal> {
+    let there = group.get("location").and_then(Value::as_str).unwrap_or_default();
+    if plain(there) == plain(wanted) {
+        return Ok(());
+    }
+    let text = format!("it is in {there} and not in {wanted}; give another group, or that region (--region)");
+    Err(Refusal::new(subject, &text))
 }
 
 /// `East US` and `eastus` are one region.

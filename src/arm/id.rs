@@ -6,6 +6,7 @@ use serde_json::Value;
 pub(super) const AUTHORIZATION: &str = "2022-04-01";
 pub(super) const GROUPS: &str = "2021-04-01";
 pub(super) const IDENTITIES: &str = "2024-11-30";
+pub(super) const PROVIDERS: &str = "2021-04-01";
 pub(super) const STORAGE: &str = "2024-01-01";
 
 pub(super) const ROLE_ASSIGNMENTS: &str = "/providers/Microsoft.Authorization/roleAssignments";

@@ -8,7 +8,7 @@ use super::{
     Arm, Change, Refusal,
     ensure::{marked, tags_of, with},
     federated::Differing,
-    id::{GROUPS, IDENTITIES, USER_ASSIGNED_IDENTITIES},
+    id::{IDENTITIES, USER_ASSIGNED_IDENTITIES},
 };
 use crate::{
     names::{ClientId, TenantId, service_account},
@@ -70,17 +70,26 @@ impl Arm {
             }
         }
         for (wanted, there) in plan.identities.iter().zip(&all) {
+            // One that somebody else may sign in as gets no role.
+            if !there.is_ours {
+                self.credentials(wanted, there, see).await?;
+            }
             self.grant(wanted, there, &roles, mark, old_roles, see).await?;
-            self.credentials(wanted, there, see).await?;
+            if there.is_ours {
+                self.credentials(wanted, there, see).await?;
+            }
         }
         Ok(all.into_iter().map(|there| there.identity).collect())
     }
 
     async fn check_groups(&self, plan: &IdentityPlan) -> Result<(), Refusal> {
         const SUBJECT: &str = "cannot assign roles";
+        for group in &plan.groups {
+            self.check_place(group).await?;
+        }
         let mut missing = Vec::new();
         for group in &plan.groups_of_others {
-            if self.get(SUBJECT, &self.in_group(group, ""), GROUPS).await?.is_none() {
+            if self.staying(SUBJECT, &self.in_group(group, "")).await?.is_none() {
                 missing.push(group.as_str());
             }
         }

@@ -11,6 +11,7 @@ mod id;
 mod identity;
 mod publish;
 mod refusal;
+mod register;
 mod role;
 mod verify;
 

@@ -78,7 +78,10 @@ impl Arm {
 
     pub(super) async fn website(&self, subject: &str, account: &str) -> Result<Change, Refusal> {
         let service = self.blobs(account)?;
-        let refused = |error| self.may_not(subject, error);
+        let refused = |error| {
+            Refusal::of(subject, &error)
+                .remedied(&["AuthorizationPermissionMismatch", "AuthorizationFailure"], WEBSITE_ROLE)
+        };
         let known = self.in_time(subject, service.get_properties(None)).await?.map_err(refused)?;
         let known = known.into_model().map_err(refused)?;
         if known.static_website.as_ref().is_some_and(|website| website.enabled == Some(true)) {
@@ -153,5 +156,8 @@ impl Arm {
     }
 }
 
+/// <https://learn.microsoft.com/rest/api/storageservices/set-blob-service-properties#authorization>
+const WEBSITE_ROLE: &str = "the caller needs the role \"Storage Account Contributor\", \"Contributor\" or \"Owner\" on the storage account: \
+                            those that let it read and write blobs do not let it switch on a website";
 const DATA_ROLE: &str = "the caller needs the role \"Storage Blob Data Contributor\" on the storage account, which not even its owner \
                          has by itself; a role that was just given takes some minutes to be known";

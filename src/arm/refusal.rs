@@ -4,7 +4,8 @@ use azure_core::{Error, error::ErrorKind, http::RawResponse};
 use serde_json::Value;
 
 use crate::{
-    azure::{header, told},
+    azure::{beginning, header},
+    explain::{Source, explain},
     finding::chain,
 };
 
@@ -20,9 +21,9 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Of something that was no answer of Azure's, or none that this program can go on with.
+    /// In our own words: of something that was no answer of Azure's, or none that this program can go on with.
     pub(super) fn new(subject: &str, text: &str) -> Self {
-        Self { status: None, code: String::new(), message: told(subject, text) }
+        Self { status: None, code: String::new(), message: format!("{subject}: {text}") }
     }
 
     pub(super) fn of(subject: &str, error: &Error) -> Self {
@@ -32,7 +33,7 @@ impl Refusal {
                 let code = error_code.clone().unwrap_or_default();
                 Self { status: Some(u16::from(*status)), ..Self::coded(subject, &code, &error.to_string()) }
             }
-            _ => Self::new(subject, &unanswered(&chain(error))),
+            _ => Self::new(subject, &explained(&unanswered(&chain(error)))),
         }
     }
 
@@ -58,7 +59,7 @@ impl Refusal {
 
     pub(super) fn coded(subject: &str, code: &str, message: &str) -> Self {
         let text = if code.is_empty() { message.to_owned() } else { format!("{code}: {message}") };
-        Self { status: None, code: code.to_owned(), message: told(subject, &text) }
+        Self { code: code.to_owned(), ..Self::new(subject, &explained(&text)) }
     }
 
     pub(super) fn is(&self, codes: &[&str]) -> bool {
@@ -79,6 +80,21 @@ impl Refusal {
     }
 }
 
+/// What Azure says, and what a person who signs in can do. Of Entra's errors the explanation speaks of the credential of a pod.
+fn explained(text: &str) -> String {
+    let said = beginning(text, SHOWN);
+    match explain(text) {
+        Some(known) if known.source == Source::Entra => {
+            format!("{said}; {}; {SIGN_IN} ({})", known.cause, known.reason)
+        }
+        Some(known) => format!("{said}; {}; {} ({})", known.cause, known.next, known.reason),
+        None => said,
+    }
+}
+
+/// As long as what Azure says of an action on a scope that the caller may not do.
+const SHOWN: usize = 600;
+
 /// What the SDK says where nobody has answered, in one line and without what it says of itself.
 fn unanswered(text: &str) -> String {
     const OF_ITSELF: [&str; 3] = [
@@ -95,6 +111,9 @@ fn unanswered(text: &str) -> String {
         // The cause stands last.
         let cause = said.rsplit(": ").next().unwrap_or_default();
         let head = said.split(": ").next().unwrap_or_default();
+        if text.contains("invalid peer certificate") {
+            return format!("{head}: the certificate of what has answered is not trusted ({cause}); {UNTRUSTED}");
+        }
         let cause = if head == cause { String::new() } else { format!(" ({cause})") };
         format!("{head}: nobody has answered{cause}; {UNREACHED}")
     } else {
@@ -119,6 +138,9 @@ fn without_links(text: &str) -> String {
 
 const NOBODY: &str = "nobody is signed in; run az login, or set AZURE_CLIENT_ID and AZURE_TENANT_ID with AZURE_CLIENT_SECRET or \
                       AZURE_FEDERATED_TOKEN_FILE";
+const SIGN_IN: &str = "correct AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET or AZURE_FEDERATED_TOKEN_FILE, or unset them and sign in \
+                       (az login --tenant TENANT)";
+const UNTRUSTED: &str = "if a proxy answers in the place of Azure, give the file of its authority (SSL_CERT_FILE)";
 const UNREACHED: &str =
     "see whether this machine reaches Entra and Azure, and through which proxy (HTTPS_PROXY, NO_PROXY)";
 
@@ -153,5 +175,25 @@ mod tests {
         );
         assert_eq!(unanswered(sdk), told);
         assert_eq!(unanswered("expected value at line 1"), "expected value at line 1");
+        let sdk = "retry policy expired and the request will no longer be retried: failed to execute request: error sending request for url \
+                   (https://management/): client error (Connect): invalid peer certificate: UnknownIssuer";
+        assert!(
+            unanswered(sdk).ends_with(&format!("is not trusted (UnknownIssuer); {UNTRUSTED}")),
+            "{}",
+            unanswered(sdk)
+        );
+    }
+
+    #[test]
+    fn what_azure_says_stays_and_our_own_words_are_whole() {
+        let said = "The client 'a' with object id 'b' does not have authorization to perform action \
+                    'Microsoft.Resources/subscriptions/resourcegroups/write' over scope '/subscriptions/c' or the scope is invalid.";
+        let refusal = Refusal::coded("cannot make it", "AuthorizationFailed", said);
+        assert!(refusal.message.starts_with(&format!("cannot make it: AuthorizationFailed: {said}; ")), "{refusal}");
+        let refusal =
+            Refusal::coded("cannot sign in", "invalid_client", "AADSTS7000215: Invalid client secret provided.");
+        assert!(refusal.message.contains(SIGN_IN) && !refusal.message.contains("HyperShift"), "{refusal}");
+        let own = "a".repeat(5000);
+        assert_eq!(Refusal::new("cannot", &own).message, format!("cannot: {own}"));
     }
 }

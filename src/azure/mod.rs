@@ -14,4 +14,6 @@ pub(crate) use document::public_document;
 #[cfg(feature = "provision")]
 pub(crate) use headers::header;
 pub(crate) use headers::retry_after;
+#[cfg(feature = "provision")]
+pub(crate) use told::beginning;
 pub(crate) use told::told;

@@ -8,13 +8,14 @@ pub(crate) fn told(subject: &str, text: &str) -> String {
         Some(explanation) => {
             format!("{subject}: {}; {} ({})", explanation.cause, explanation.next, explanation.reason)
         }
-        None => format!("{subject}: {}", beginning(text)),
+        None => format!("{subject}: {}", beginning(text, SHOWN)),
     }
 }
 
 const SHOWN: usize = 300;
 
-fn beginning(text: &str) -> String {
+/// So much of the first line of what somebody else says.
+pub(crate) fn beginning(text: &str, characters: usize) -> String {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no answer");
-    line.chars().filter(|character| !character.is_control()).take(SHOWN).collect()
+    line.chars().filter(|character| !character.is_control()).take(characters).collect()
 }

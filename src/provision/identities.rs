@@ -225,10 +225,12 @@ impl CredentialsRequests<'_> {
                 findings(Finding { place: found.place.clone(), object: Some(found.object.clone()), problem });
             }
         }
+        let ours = [&cluster.oidc_group, &cluster.installation_group];
         let groups_of_others = [&cluster.dns_zone_group, &cluster.network_group].into_iter().flatten();
+        let groups_of_others = groups_of_others.filter(|one| !ours.iter().any(|ours| ours.eq_ignore_ascii_case(one)));
         IdentityPlan {
-            groups: vec![cluster.group(&cluster.oidc_group), cluster.group(&cluster.installation_group)],
             groups_of_others: groups_of_others.cloned().collect(),
+            groups: ours.map(|group| cluster.group(group)).to_vec(),
             identities,
         }
     }

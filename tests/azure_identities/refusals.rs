@@ -41,6 +41,24 @@ async fn groups_of_others_that_are_not_there_are_told_before_anything_is_made() 
     assert_eq!(world.writes(), 0);
 }
 
+/// The run makes it.
+#[tokio::test]
+async fn a_group_of_the_cluster_itself_may_be_that_of_its_network() {
+    let world = World::start().await;
+    let given = Given { dns_zone_group: Some("PROD-oidc"), network_group: Some("prod"), ..PROD };
+    world.made(&planned(&requests(), &given).0).await;
+}
+
+#[tokio::test]
+async fn a_group_in_another_region_is_told_before_anything_is_made() {
+    let world = World::start().await;
+    world.put(&world.group("prod"), "2021-04-01", json!({"location": "northeurope"})).await;
+    let writes = world.writes();
+    let message = world.refused(&plan(&requests())).await;
+    assert!(message.starts_with("cannot make the resource group prod: it is in northeurope and not in "), "{message}");
+    assert_eq!(world.writes(), writes);
+}
+
 #[tokio::test]
 async fn who_may_not_is_told_which_role_it_takes() {
     let world = World::start().await;
@@ -114,6 +132,8 @@ async fn a_credential_of_an_identity_of_somebody_else_is_not_taken_from_them() {
     let message = world.refused(&plan(&requests())).await;
     assert!(message.contains("lets in somebody else"), "{message}");
     assert_eq!(world.get(&path, IDENTITIES).await, made);
+    // Neither does who signs in as it get a role.
+    assert_eq!(world.count(Operation::WriteRoleAssignment), 0);
 }
 
 #[test]

@@ -48,8 +48,14 @@ const MOST_PAGES: usize = 1000;
 
 pub(super) const NOT_PROVISIONED: &str = "StorageAccountIsNotProvisioned";
 /// What Azure says of something that it is at work on.
-pub(super) const BUSY: [&str; 4] =
-    ["StorageAccountOperationInProgress", NOT_PROVISIONED, "AnotherOperationInProgress", "ResourceGroupBeingDeleted"];
+pub(super) const BUSY: [&str; 5] = [
+    "StorageAccountOperationInProgress",
+    "StorageAccountBeingCreated",
+    NOT_PROVISIONED,
+    "AnotherOperationInProgress",
+    GROUP_GOES,
+];
+pub(super) const GROUP_GOES: &str = "ResourceGroupBeingDeleted";
 
 const UNKNOWN_CLOUD: &str = "where Azure Resource Manager of this cloud is is not known: set HCP_IDENTITY_RESOURCE_MANAGER, \
                              such as https://management.azure.com";
@@ -168,9 +174,16 @@ impl Arm {
         self.change(subject, Method::Patch, id, version, body).await
     }
 
+    /// Asks for something that is no resource.
+    pub(super) async fn post(&self, subject: &str, id: &str, version: &str) -> Result<(), Refusal> {
+        self.send(subject, Method::Post, self.url(subject, id, version, &[])?, None).await.map(drop)
+    }
+
     /// Whether there was something to delete; done when it is gone.
     pub(super) async fn delete(&self, subject: &str, id: &str, version: &str) -> Result<bool, Refusal> {
-        let answer = match self.send(subject, Method::Delete, self.url(subject, id, version, &[])?, None).await {
+        let url = self.url(subject, id, version, &[])?;
+        let call = async || self.send(subject, Method::Delete, url.clone(), None).await;
+        let answer = match self.patiently(&BUSY, call).await {
             Err(refusal) if refusal.is_missing() => return Ok(false),
             answer => answer?,
         };
@@ -190,7 +203,13 @@ impl Arm {
         let url = self.url(subject, id, version, &[])?;
         // A run before this one, or a call whose answer was lost, may have begun it.
         let call = async || self.send(subject, method, url.clone(), Some(body)).await;
-        let answer = self.patiently(&BUSY, call).await?;
+        let answer = match self.patiently(&BUSY, call).await {
+            Err(refusal) if refusal.is(&["MissingSubscriptionRegistration"]) => {
+                self.register(id).await?;
+                self.patiently(&BUSY, call).await?
+            }
+            answer => answer?,
+        };
         if self.finish(subject, &answer).await? || answer.body().is_empty() {
             let made = self.get(subject, id, version).await?;
             return made.ok_or_else(|| Refusal::new(subject, "Azure says that it is done, and has nothing there"));

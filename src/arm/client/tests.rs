@@ -209,6 +209,54 @@ async fn an_account_that_is_still_being_made_is_waited_for() {
     assert_eq!(asked.lock().unwrap().len(), 3);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_the_subscription_has_not_used_yet_is_registered() {
+    let looks = std::sync::atomic::AtomicUsize::new(0);
+    let (arm, asked) = hostile(move |last| match last {
+        "register" => says(json!({"registrationState": "Registering"})),
+        "Microsoft.Storage" => {
+            let look = looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let state = ["Registering", "Registered"][look];
+            says(json!({"registrationState": state}))
+        }
+        _ if looks.load(std::sync::atomic::Ordering::Relaxed) < 2 => {
+            (409, Vec::new(), json!({"error": {"code": "MissingSubscriptionRegistration", "message": "It must be."}}))
+        }
+        _ => (201, Vec::new(), json!({"name": "a"})),
+    });
+    let id = arm.storage_account("prod-oidc", "a");
+    assert_eq!(arm.put("cannot make", &id, "1", &json!({})).await, Ok(json!({"name": "a"})));
+    let provider = format!("management.azure.test/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Storage");
+    let (put, look) = (format!("PUT management.azure.test{id}"), format!("GET {provider}"));
+    let register = format!("POST {provider}/register");
+    assert_eq!(*asked.lock().unwrap(), [&put, &register, &look, &look, &put].map(String::as_str));
+}
+
+#[tokio::test]
+async fn who_may_not_register_a_provider_is_told_who_may() {
+    let (arm, _) = hostile(|last| match last {
+        "register" => (403, Vec::new(), json!({"error": {"code": "AuthorizationFailed", "message": "No."}})),
+        _ => (409, Vec::new(), json!({"error": {"code": "MissingSubscriptionRegistration", "message": "It must be."}})),
+    });
+    let refused = arm.put("cannot make", &arm.storage_account("prod-oidc", "a"), "1", &json!({})).await.unwrap_err();
+    assert!(refused.message.starts_with("cannot register the resource provider Microsoft.Storage: "), "{refused}");
+    assert!(refused.message.contains("az provider register --namespace Microsoft.Storage --wait"), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_is_being_deleted_is_made_again_once_it_has_gone() {
+    let looks = std::sync::atomic::AtomicUsize::new(0);
+    let (arm, asked) = hostile(move |_| match looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+        0 => says(json!({"location": "westeurope", "properties": {"provisioningState": "Deleting"}})),
+        1 => (404, Vec::new(), json!({"error": {"code": "ResourceGroupNotFound", "message": "It is not there."}})),
+        _ => (201, Vec::new(), json!({"location": "westeurope"})),
+    });
+    let (name, location) = ("prod-oidc".to_owned(), "westeurope".to_owned());
+    let group = Resource::ResourceGroup { name, location, tags: Tags::default() };
+    assert_eq!(arm.ensure(&group, &Mark::of("prod")).await, Ok(Change::Created));
+    assert_eq!(asked.lock().unwrap().len(), 3);
+}
+
 /// What is said where a path ends so.
 type Says = (&'static str, fn() -> Value);
 

@@ -77,7 +77,7 @@ const AUTHORIZATION: &[&str] = &["2022-04-01", "2022-05-01-preview", "2020-10-01
 static TYPES: [Type; 12] = [
     row(Kind::Subscription, "Microsoft.Resources", "subscriptions", RESOURCES),
     row(Kind::ResourceGroup, "Microsoft.Resources", "subscriptions/resourceGroups", RESOURCES),
-    row(Kind::Resource, "Microsoft.Resources", "subscriptions/resources", RESOURCES),
+    row(Kind::Resource, "Microsoft.Resources", "subscriptions/resourceGroups/resources", RESOURCES),
     row(Kind::Operation, "Microsoft.Resources", "subscriptions/operationresults", RESOURCES),
     row(Kind::StorageAccount, "Microsoft.Storage", "storageAccounts", STORAGE),
     row(Kind::BlobService, "Microsoft.Storage", "storageAccounts/blobServices", STORAGE),
