@@ -132,6 +132,22 @@ pub(super) static ROWS: &[Row] = &[
         command: "curl -sS -i ISSUER/.well-known/openid-configuration",
     },
     Row {
+        reason: "IssuerFailed",
+        source: Source::Entra,
+        matches: Aadsts(501661),
+        cause: "Entra has asked the issuer for its discovery document or key set, and failed",
+        next: "get both without signing in; they have to be JSON, public, and below the issuer's URL",
+        command: "curl -sS -i ISSUER/.well-known/openid-configuration",
+    },
+    Row {
+        reason: "SignInExpired",
+        source: Source::Entra,
+        matches: Aadsts(70043),
+        cause: "somebody has signed in long ago, and conditional access wants it done again",
+        next: "sign in again",
+        command: "az login --tenant {tenant}",
+    },
+    Row {
         reason: "TokenLifetimeTooLong",
         source: Source::Entra,
         matches: Aadsts(70023),
