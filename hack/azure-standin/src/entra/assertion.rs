@@ -23,8 +23,8 @@ pub(super) fn check(attempt: &Attempt<'_>, token: &Token) -> Result<(), Problem>
     check_client(attempt, token)?;
     check_audience(attempt, token)?;
     let lifetime = check_times(attempt, token)?;
-    if attempt.azure.rules().longest_assertion.is_some_and(|longest| lifetime > longest) {
-        return Err(problem::lives_too_long());
+    if let Some(longest) = attempt.azure.rules().longest_assertion.filter(|longest| lifetime > *longest) {
+        return Err(problem::lives_too_long(longest));
     }
     let certificate = certificate(attempt, &token.header)?;
     check_signature(attempt, token, &certificate)?;

@@ -25,7 +25,7 @@ pub(super) async fn check(attempt: &Attempt<'_>, token: &Token, issuer: &str) ->
     }
     check_match(attempt, token, issuer)?;
     if check_times(attempt, token)? > LONGEST {
-        return Err(problem::lives_too_long());
+        return Err(problem::lives_too_long(LONGEST));
     }
     let kid = token.header.kid.as_deref().ok_or_else(problem::no_thumbprint)?;
     let key = key(attempt, issuer, kid).await?.ok_or_else(|| problem::issuer_key_not_found(kid, issuer))?;

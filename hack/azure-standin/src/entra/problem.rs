@@ -3,7 +3,7 @@
 //! Where each is from stands in docs/azure-standin.md, as does which of them nobody could be found to have seen.
 
 use http::StatusCode;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::{
@@ -343,8 +343,17 @@ pub(crate) fn wrong_federated_signature(kid: &str) -> Problem {
     )
 }
 
-pub(crate) fn lives_too_long() -> Problem {
-    client(70_023, "The lifetime of the external token is longer than allowed.".to_owned())
+/// Azure says besides when the token was issued and when it expires.
+pub(crate) fn lives_too_long(longest: SignedDuration) -> Problem {
+    let hours = longest.as_hours();
+    client(
+        70_023,
+        format!(
+            "External OIDC Provider token must have a lifetime of less than or equal to {}.{:02}:00:00.",
+            hours / 24,
+            hours % 24
+        ),
+    )
 }
 
 /// With the seven digits after the point that .NET prints.

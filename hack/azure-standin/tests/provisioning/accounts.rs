@@ -34,12 +34,26 @@ async fn an_account_takes_its_time() {
          asyncoperations/"
     );
     assert!(location.starts_with(&begin), "{location}");
-    let again = world.put(&account("oidc"), STORAGE, body()).await;
-    assert_eq!(again.code(), "409 StorageAccountOperationInProgress");
     let path = location.strip_prefix("https://management.azure.com").unwrap().split('?').next().unwrap().to_owned();
     let made = world.get(&path, STORAGE).await;
     assert_eq!((made.code().as_str(), &made.json()["properties"]["provisioningState"]), ("200", &json!("Succeeded")));
     assert_eq!(world.put(&account("oidc"), STORAGE, body()).await.code(), "200");
+}
+
+/// A refusal is a look, too: it is there afterwards.
+#[tokio::test]
+async fn an_account_that_is_coming_takes_no_change() {
+    let (name, patch) = (account("oidc"), json!({"tags": {}}));
+    for (method, path, body, code) in [
+        (Method::PUT, name.clone(), body(), "409 StorageAccountOperationInProgress"),
+        (Method::PATCH, name.clone(), patch, "409 StorageAccountIsNotProvisioned"),
+        (Method::PUT, container("docs"), json!({}), "409 StorageAccountIsNotProvisioned"),
+    ] {
+        let world = World::with_group().await;
+        world.put(&name, STORAGE, self::body()).await;
+        assert_eq!(world.call(method.clone(), &path, STORAGE, body.clone()).await.code(), code);
+        assert!(world.call(method, &path, STORAGE, body).await.code().starts_with("20"), "{path}");
+    }
 }
 
 #[tokio::test]

@@ -140,7 +140,10 @@ async fn an_assertion_of_the_future_is_refused_after_five_minutes_of_grace() {
 async fn an_assertion_for_more_than_a_day_is_refused_unless_the_rules_say_otherwise() {
     let token = assertion().claim("exp", NOW + 86_401).token();
     let refusal = sign_in(&azure(), APPLICATION, &token).await.unwrap_err();
-    assert_eq!(refusal, "401 invalid_client AADSTS70023: The lifetime of the external token is longer than allowed.");
+    assert_eq!(
+        refusal,
+        "401 invalid_client AADSTS70023: External OIDC Provider token must have a lifetime of less than or equal to 1.00:00:00."
+    );
     let azure = azure_with(Rules { longest_assertion: None, ..Rules::default() });
     assert!(sign_in(&azure, APPLICATION, &token).await.is_ok());
 }
