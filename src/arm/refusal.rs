@@ -117,8 +117,9 @@ fn without_links(text: &str) -> String {
     kept.join(" ").trim_end_matches('.').to_owned()
 }
 
-const NOBODY: &str = "nobody is signed in; run az login, or set AZURE_CLIENT_ID and AZURE_TENANT_ID with AZURE_CLIENT_SECRET or \
-                      AZURE_FEDERATED_TOKEN_FILE";
+const NOBODY: &str = "nobody is signed in; run az login, or set AZURE_CLIENT_ID and AZURE_TENANT_ID with AZURE_CLIENT_SECRET, \
+                      AZURE_CLIENT_CERTIFICATE_PATH or AZURE_FEDERATED_TOKEN_FILE, or on a machine of Azure \
+                      AZURE_TOKEN_CREDENTIALS=ManagedIdentityCredential";
 const UNREACHED: &str =
     "see whether this machine reaches Entra and Azure, and through which proxy (HTTPS_PROXY, NO_PROXY)";
 
