@@ -7,6 +7,7 @@ mod apply;
 mod clouds;
 mod command;
 mod delete;
+mod ended;
 mod making;
 mod refusals;
 mod signing_in;
