@@ -5,6 +5,8 @@ use aws_lc_rs::{
     rand::{self, SystemRandom},
     signature::{RSA_PSS_SHA256, RsaKeyPair},
 };
+use azure_core::{Error, error::ErrorKind, http::ClientMethodOptions};
+use azure_identity::ClientAssertion;
 use base64::{
     Engine as _,
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
@@ -16,6 +18,23 @@ use zeroize::Zeroizing;
 use crate::credential::SignIn;
 
 const LIFETIME_SECONDS: i64 = 600;
+
+/// Signs a new one whenever a token is asked for.
+#[derive(Debug)]
+pub(crate) struct Assertion(pub(crate) SignIn);
+
+#[async_trait::async_trait]
+impl ClientAssertion for Assertion {
+    async fn secret(&self, _: Option<ClientMethodOptions<'_>>) -> azure_core::Result<String> {
+        let refused = || Error::with_message(ErrorKind::Credential, "the credential's key cannot sign");
+        assertion(&self.0, now()).map(|signed| signed.to_string()).ok_or_else(refused)
+    }
+}
+
+pub(crate) fn now() -> Timestamp {
+    #[expect(clippy::disallowed_methods, reason = "a credential is judged, and signs, as of this moment")]
+    Timestamp::now()
+}
 
 /// None where the key is none that signs.
 pub(crate) fn assertion(credential: &SignIn, now: Timestamp) -> Option<Zeroizing<String>> {

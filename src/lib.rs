@@ -8,7 +8,7 @@
 pub mod admission;
 #[cfg(feature = "provision")]
 pub mod arm;
-#[cfg(any(feature = "mounted", feature = "vault"))]
+#[cfg(any(feature = "mounted", feature = "provision", feature = "vault"))]
 mod assertion;
 #[cfg(any(feature = "provision", feature = "vault"))]
 pub mod azure;

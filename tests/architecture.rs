@@ -53,7 +53,7 @@ const ARROWS: [(&str, &[&str]); 38] = [
     ("credential", &["clouds", "finding", "names"]),
     ("explain", &["finding", "names"]),
     ("verification", &["credential", "plan"]),
-    ("azure", &["clouds", "credential", "explain", "finding"]),
+    ("azure", &["assertion", "clouds", "credential", "explain", "finding"]),
     ("arm", &["azure", "finding", "names", "provision"]),
     ("vault", &["assertion", "azure", "clouds", "credential", "explain", "finding", "names", "verification"]),
     ("assertion", &["credential"]),

@@ -140,33 +140,62 @@ async fn a_website_needs_no_blob_that_everybody_may_read() {
     assert!(azure.changes().is_empty(), "{:?}", azure.changes());
 }
 
+const REQUEST: &str = "\
+apiVersion: cloudcredential.openshift.io/v1
+kind: CredentialsRequest
+metadata: {name: registry, namespace: a}
+spec:
+  secretRef: {name: creds, namespace: registry}
+  providerSpec: {kind: AzureProviderSpec, roleBindings: [{role: Reader}], permissions: [Microsoft.Storage/storageAccounts/read]}
+  serviceAccountNames: [registry]
+";
+
 /// Each change in turn is refused as by a policy, and the run ends there; the next run makes the rest.
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "the program reads files")]
 async fn a_run_that_ends_anywhere_is_completed_by_the_next_one() {
-    let changes = [
-        (Operation::WriteResourceGroup, 0),
-        (Operation::WriteStorageAccount, 0),
-        (Operation::WriteContainer, 0),
-        (Operation::WriteBlob, 0),
-        (Operation::WriteBlob, 1),
+    use Operation::{
+        WriteBlob, WriteBlobServiceData, WriteContainer, WriteFederatedCredential, WriteIdentity, WriteResourceGroup,
+        WriteRoleAssignment, WriteRoleDefinition, WriteStorageAccount,
+    };
+    let website = [WriteResourceGroup, WriteStorageAccount, WriteBlobServiceData, WriteBlob, WriteBlob];
+    let issuer = [WriteResourceGroup, WriteStorageAccount, WriteContainer, WriteBlob, WriteBlob];
+    let identities = [
+        WriteResourceGroup,
+        WriteIdentity,
+        WriteRoleDefinition,
+        WriteRoleAssignment,
+        WriteRoleAssignment,
+        WriteFederatedCredential,
     ];
-    let azure = start("ended").await;
-    for (operation, after) in changes {
-        let (status, code, message) = (403, "RequestDisallowedByPolicy".to_owned(), "Not here.".to_owned());
-        let refuse = Effect::Refuse { status, code, message, retry_after_seconds: None };
-        azure.standin.azure().faults.add(Fault { after, ..Fault::times(operation, 1, refuse) });
-        let ran = create(&azure, &[]).await;
-        assert_eq!(ran.code, 2, "{operation:?}: {ran:?}");
-        assert!(ran.err.contains("RequestDisallowedByPolicy"), "{operation:?}: {ran:?}");
-        assert!(!azure.folder.join("out/jwks").exists(), "{operation:?}");
+    for (command, more, changes) in [
+        ("create-oidc-issuer", ["--issuer-hosting", "static-website"], website.to_vec()),
+        ("create-all", ["--credentials-requests-dir", "requests"], [&issuer[..], &identities].concat()),
+    ] {
+        let azure = start(&format!("ended-{command}")).await;
+        fs::create_dir(azure.folder.join("requests")).unwrap();
+        fs::write(azure.folder.join("requests/registry.yaml"), REQUEST).unwrap();
+        let create = async || azure.run(&[&["azure", command], &FLAGS[2..], &more].concat()).await;
+        let done = || -> Vec<_> {
+            let done = azure.changes().into_iter().filter(|entry| entry.refusal.is_none());
+            done.map(|entry| entry.operation).collect()
+        };
+        for (number, operation) in changes.iter().enumerate() {
+            let (status, code, message) = (403, "RequestDisallowedByPolicy".to_owned(), "Not here.".to_owned());
+            let refuse = Effect::Refuse { status, code, message, retry_after_seconds: None };
+            // What was refused in the last run comes first in this one.
+            let after = u32::from(number > 0 && changes[number - 1] == *operation);
+            azure.standin.azure().faults.add(Fault { after, ..Fault::times(*operation, 1, refuse) });
+            let ran = create().await;
+            assert!(ran.code == 2 && ran.err.contains("RequestDisallowedByPolicy"), "{operation:?}: {ran:?}");
+            assert_eq!(done(), changes[..number], "{operation:?}");
+            let published = done().iter().filter(|operation| **operation == WriteBlob).count() == 2;
+            assert_eq!(azure.folder.join("out/jwks").exists(), published, "{operation:?}");
+        }
+        let ran = create().await;
+        assert_eq!((ran.code, done()), (0, changes.clone()), "{ran:?}");
+        assert_eq!((create().await.code, done()), (0, changes));
     }
-    // What is answered by nobody, late, or not to the end, is asked again.
-    let ran = create(&azure, &[]).await;
-    assert_eq!(ran.code, 0, "{ran:?}");
-    let made = azure.changes();
-    let done = |operation| made.iter().filter(|entry| entry.operation == operation && entry.refusal.is_none()).count();
-    assert_eq!(done(Operation::WriteStorageAccount), 1);
-    assert_eq!(done(Operation::WriteBlob), 2, "{made:#?}");
 }
 
 /// Killed while Azure is at work on each change in turn: what was asked for is done, and nobody heard of it.

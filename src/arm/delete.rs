@@ -11,6 +11,7 @@ use super::{
         AUTHORIZATION, GROUPS, IDENTITIES, ROLE_ASSIGNMENTS, ROLE_DEFINITIONS, STORAGE, USER_ASSIGNED_IDENTITIES,
         id_of, is_within, last,
     },
+    role::{Assignment, guid_of},
 };
 use crate::provision::{Mark, Names};
 
@@ -30,6 +31,10 @@ impl Doomed {
     }
 }
 
+const ABOVE: &str = "it is not of this subscription, but of what is above it";
+const NOT_OURS: &str = "it has not our mark, and is of nobody that goes; delete it if it is of no use any more";
+const WITH_IDENTITY: &str = "not marked, but of an identity that goes";
+
 /// What a subscription has of a cluster.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub struct Belongings {
@@ -40,38 +45,38 @@ pub struct Belongings {
 }
 
 impl Arm {
-    /// What bears the mark, and nothing else: custom roles and identities with all their role assignments, then the storage account, or
-    /// the resource group with everything in it. Only looks.
+    /// What bears the mark: custom roles, identities and role assignments, then the storage account, or the resource group with everything in
+    /// it. With an identity that goes, all its assignments go, as Azure leaves them behind otherwise; a role that somebody else has stays. Only
+    /// looks.
     ///
     /// # Errors
     /// What Azure refuses.
-    pub async fn belongings(&self, names: &Names, mark: &Mark, whole_group: bool) -> Result<Belongings, Refusal> {
-        let mut found = Belongings::default();
-        let roles = self.own_roles(mark, &mut found).await?;
+    pub async fn belongings(
+        &self,
+        names: &Names,
+        account: Option<&str>,
+        whole_group: bool,
+    ) -> Result<Belongings, Refusal> {
+        let (mut found, mark) = (Belongings::default(), names.mark());
+        let mut roles = self.own_roles(&mark, &mut found).await?;
         let group_subject = format!("cannot look at the resource group {}", names.oidc_group);
         let group_id = self.in_group(&names.oidc_group, "");
         let group = self.get(&group_subject, &group_id, GROUPS).await?;
-        let identities = if group.is_some() { self.own_identities(names, mark, &mut found).await? } else { Vec::new() };
-        let subject = "cannot list the role assignments of the subscription";
-        let assignments = self.list(subject, &self.in_subscription(ROLE_ASSIGNMENTS), AUTHORIZATION, &[]).await?;
-        for assignment in &assignments {
-            let of = |field: &str| assignment.pointer(field).and_then(Value::as_str).unwrap_or_default().to_lowercase();
-            let role = last(&of("/properties/roleDefinitionId")).to_owned();
-            let principal = of("/properties/principalId");
-            let ours = roles.iter().any(|known| *last(&known.id.to_lowercase()) == role)
-                || identities.iter().any(|(known, _)| !known.is_empty() && *known == principal);
-            let id = id_of(assignment).to_owned();
-            let what = format!("role assignment {}", last(&id));
-            if ours && !is_within(&id, &self.in_subscription("")) {
-                found.kept.push(format!("{what}: it is not of this subscription, but of what is above it"));
-            } else if ours {
-                found.doomed.push(Doomed::new(what, id, AUTHORIZATION));
-            }
+        let identities =
+            if group.is_some() { self.own_identities(names, &mark, &mut found).await? } else { Vec::new() };
+        let still_assigned = self.assigned(&roles, &identities, &mark, &mut found).await?;
+        for role in roles.extract_if(.., |role| still_assigned.contains(&guid_of(&role.id))) {
+            found.kept.push(format!("{}: it is still assigned, and Azure deletes no such role", role.what));
         }
         found.doomed.extend(roles);
         found.doomed.extend(identities.into_iter().map(|(_, identity)| identity));
         if let Some(group) = group {
-            self.storage(names, mark, &group, whole_group, &mut found).await?;
+            if let Some(account) = account {
+                self.account_of(names, account, &mark, &mut found).await?;
+            }
+            if whole_group {
+                self.whole(names, &group, &mark, &mut found).await?;
+            }
         }
         Ok(found)
     }
@@ -90,6 +95,41 @@ impl Arm {
         // An assignment that has gone is not gone everywhere at once.
         self.patiently(&["RoleDefinitionHasAssignments"], gone).await?;
         Ok(Change::Deleted)
+    }
+
+    /// The assignments that go; and the roles, by their GUIDs, of those that stay though they are of ours.
+    async fn assigned(
+        &self,
+        roles: &[Doomed],
+        identities: &[(String, Doomed)],
+        mark: &Mark,
+        found: &mut Belongings,
+    ) -> Result<BTreeSet<String>, Refusal> {
+        let subject = "cannot list the role assignments of the subscription";
+        let all = self.list(subject, &self.in_subscription(ROLE_ASSIGNMENTS), AUTHORIZATION, &[]).await?;
+        let mut still_assigned = BTreeSet::new();
+        for one in all.iter().map(Assignment::read) {
+            let is_marked = one.description == mark.of_assignment();
+            let identity = identities.iter().find(|(principal, _)| one.is_of(principal));
+            if !is_marked && identity.is_none() && !roles.iter().any(|role| guid_of(&role.id) == one.role) {
+                continue;
+            }
+            let who = identity.map_or(&*one.principal, |(_, identity)| last(&identity.id));
+            let what = self.role_of("cannot name what is assigned", &one, who).await?;
+            let stays = match (is_within(&one.id, &self.in_subscription("")), is_marked || identity.is_some()) {
+                (false, _) => Some(ABOVE),
+                (true, false) => Some(NOT_OURS),
+                (true, true) => None,
+            };
+            if let Some(why) = stays {
+                found.kept.push(format!("{what}: {why}"));
+                still_assigned.insert(one.role);
+            } else {
+                let what = if is_marked { what } else { format!("{what}, {WITH_IDENTITY}") };
+                found.doomed.push(Doomed::new(what, one.id, AUTHORIZATION));
+            }
+        }
+        Ok(still_assigned)
     }
 
     async fn own_roles(&self, mark: &Mark, found: &mut Belongings) -> Result<Vec<Doomed>, Refusal> {
@@ -148,35 +188,35 @@ impl Arm {
         Ok(own)
     }
 
-    async fn storage(
+    async fn account_of(
         &self,
         names: &Names,
+        account: &str,
         mark: &Mark,
-        group: &Value,
-        whole_group: bool,
         found: &mut Belongings,
     ) -> Result<(), Refusal> {
-        let Names { oidc_group, storage_account, name, .. } = names;
-        let subject = format!("cannot look at the storage account {storage_account}");
-        let id = self.storage_account(oidc_group, storage_account);
-        let account = self.get(&subject, &id, STORAGE).await?;
-        let own = account.as_ref().is_some_and(|account| mark.is_on(&tags_of(account)));
-        if account.is_some() && !own {
-            found.kept.push(format!("storage account {storage_account}: it has not the tag of {name}"));
-        }
-        let others = if own { self.containers(&id).await? } else { Vec::new() };
-        if let [_, _, ..] = &*others {
+        let what = format!("storage account {account}");
+        let id = self.storage_account(&names.oidc_group, account);
+        let Some(known) = self.get(&format!("cannot look at the {what}"), &id, STORAGE).await? else { return Ok(()) };
+        if !mark.is_on(&tags_of(&known)) {
+            found.kept.push(format!("{what}: it has not the tag of {}", names.name));
+        } else if let others @ [_, _, ..] = &*self.containers(&id).await? {
             let others = others.join(", ");
-            found.kept.push(format!(
-                "storage account {storage_account}: it has the containers {others}; delete those that are not of {name}"
-            ));
-        } else if own {
-            let what = format!("storage account {storage_account}");
-            found.doomed.push(Doomed::new(what, id.clone(), STORAGE));
+            let name = &names.name;
+            found.kept.push(format!("{what}: it has the containers {others}; delete those that are not of {name}"));
+        } else {
+            found.doomed.push(Doomed::new(what, id, STORAGE));
         }
-        if !whole_group {
-            return Ok(());
-        }
+        Ok(())
+    }
+
+    async fn whole(
+        &self,
+        Names { oidc_group, name, .. }: &Names,
+        group: &Value,
+        mark: &Mark,
+        found: &mut Belongings,
+    ) -> Result<(), Refusal> {
         let what = format!("resource group {oidc_group}");
         if !mark.is_on(&tags_of(group)) {
             found.kept.push(format!("{what}: it has not the tag of {name}"));

@@ -7,7 +7,7 @@ use super::{
     id::{IDENTITIES, USER_ASSIGNED_IDENTITIES},
     identity::See,
 };
-use crate::provision::{Credential, FederatedIdentity, credential_of};
+use crate::provision::{Credential, FederatedIdentity, ManagedIdentity, credential_of};
 
 /// What becomes of a credential that has the name of a wanted one, and is another one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -68,14 +68,14 @@ fn step<'k>(known: &'k [Known], wanted: &Credential) -> Step<'k> {
 }
 
 impl Arm {
-    /// Gives an identity federated credentials. Of those whose subjects begin like `ours`, what is not wanted any more goes.
+    /// Gives an identity federated credentials. Of one of ours, those that we have written and that are not wanted any more go.
     pub(super) async fn federate(
         &self,
         id: &str,
         identity: &str,
         wanted: &[Credential],
         differing: Differing,
-        ours: Option<&str>,
+        ours: Option<&ManagedIdentity>,
         see: See<'_>,
     ) -> Result<(), Refusal> {
         let subject = format!("cannot make the federated credentials of {identity}");
@@ -153,11 +153,10 @@ const SPREADING: [&str; 3] = [
     "ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity",
 ];
 
-/// One that we have written: of a service account that is not wanted any more.
-fn is_stale(known: &Known, wanted: &[Credential], ours: Option<&str>) -> bool {
-    ours.is_some_and(|begins| known.subject.starts_with(begins))
-        && known.audiences == Credential::AUDIENCES
-        && !wanted.iter().any(|one| one.subject == known.subject || known.is_called(one))
+/// One as we write them, down to its name, of a service account that is not wanted any more.
+fn is_stale(known: &Known, wanted: &[Credential], ours: Option<&ManagedIdentity>) -> bool {
+    ours.is_some_and(|identity| known.lets_in(&identity.credential(&known.name)))
+        && !wanted.iter().any(|one| known.is_called(one))
 }
 
 fn is_client(known: &Value, client: &str) -> bool {

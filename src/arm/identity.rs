@@ -11,7 +11,7 @@ use super::{
     id::{IDENTITIES, USER_ASSIGNED_IDENTITIES},
 };
 use crate::{
-    names::{ClientId, TenantId, service_account},
+    names::{ClientId, TenantId},
     provision::{Identity, IdentityPlan, ManagedIdentity, Mark},
 };
 
@@ -127,9 +127,8 @@ impl Arm {
     }
 
     async fn credentials(&self, wanted: &ManagedIdentity, there: &There, see: See<'_>) -> Result<(), Refusal> {
-        let begins = service_account(&wanted.request.secret_namespace, "");
         let (ours, differing) = match there.is_ours {
-            true => (Some(begins.as_str()), Differing::Update),
+            true => (Some(wanted), Differing::Update),
             false => (None, Differing::Refuse),
         };
         self.federate(&there.id, &wanted.name, &wanted.federated_credentials, differing, ours, see).await

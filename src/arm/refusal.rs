@@ -136,9 +136,10 @@ fn without_links(text: &str) -> String {
     kept.join(" ").trim_end_matches('.').to_owned()
 }
 
-const NOBODY: &str = "nobody is signed in; run az login, or set AZURE_CLIENT_ID and AZURE_TENANT_ID with AZURE_CLIENT_SECRET or \
-                      AZURE_FEDERATED_TOKEN_FILE";
-const SIGN_IN: &str = "correct AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET or AZURE_FEDERATED_TOKEN_FILE, or unset them and sign in \
+const NOBODY: &str = "nobody is signed in; run az login, or set AZURE_CLIENT_ID and AZURE_TENANT_ID with AZURE_CLIENT_SECRET, \
+                      AZURE_CLIENT_CERTIFICATE_PATH or AZURE_FEDERATED_TOKEN_FILE, or on a machine of Azure \
+                      AZURE_TOKEN_CREDENTIALS=ManagedIdentityCredential";
+const SIGN_IN: &str = "correct AZURE_TENANT_ID, AZURE_CLIENT_ID and what stands beside them (AZURE_CLIENT_SECRET, AZURE_CLIENT_CERTIFICATE_PATH or AZURE_FEDERATED_TOKEN_FILE), or unset them and sign in \
                        (az login --tenant TENANT)";
 const UNTRUSTED: &str = "if a proxy answers in the place of Azure, give the file of its authority (SSL_CERT_FILE)";
 const UNREACHED: &str =

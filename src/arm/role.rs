@@ -10,7 +10,7 @@ use super::{
     id::{AUTHORIZATION, ROLE_ASSIGNMENTS, ROLE_DEFINITIONS, id_of, is_within, last},
     identity::{OldRoles, See, There},
 };
-use crate::provision::{CustomRole, ManagedIdentity, Mark};
+use crate::provision::{CustomRole, ManagedIdentity, Mark, role_of};
 
 /// The GUIDs of roles, by their display names in lower case.
 #[derive(Default)]
@@ -28,17 +28,17 @@ impl Roles {
 }
 
 /// A role that somebody has somewhere.
-struct Assignment {
-    id: String,
+pub(super) struct Assignment {
+    pub(super) id: String,
     /// The GUID of the role, in lower case.
-    role: String,
-    scope: String,
-    principal: String,
-    description: String,
+    pub(super) role: String,
+    pub(super) scope: String,
+    pub(super) principal: String,
+    pub(super) description: String,
 }
 
 impl Assignment {
-    fn read(known: &Value) -> Self {
+    pub(super) fn read(known: &Value) -> Self {
         let text = |key: &str| known.pointer(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         Self {
             id: text("/id"),
@@ -54,8 +54,8 @@ impl Assignment {
         self.role == role && self.scope.trim_end_matches('/').eq_ignore_ascii_case(scope)
     }
 
-    fn is_of(&self, principal: &str) -> bool {
-        self.principal.eq_ignore_ascii_case(principal)
+    pub(super) fn is_of(&self, principal: &str) -> bool {
+        !principal.is_empty() && self.principal.eq_ignore_ascii_case(principal)
     }
 }
 
@@ -181,10 +181,21 @@ impl Arm {
         let old = old.filter(|one| !meant.iter().any(|(role, scope)| one.is(role, scope)));
         for one in old.filter(|_| old_roles == OldRoles::Prune) {
             let subject = format!("cannot take a role from the {wanted}");
+            let told = self.role_of(&subject, one, &wanted.name).await?;
             self.delete(&subject, &one.id, AUTHORIZATION).await?;
-            see(Change::Deleted, format!("role {} of {} on {}", one.role, wanted.name, one.scope));
+            see(Change::Deleted, told);
         }
         Ok(())
+    }
+
+    /// How an assignment is told: a role by its name, and a group of the subscription by its own.
+    pub(super) async fn role_of(&self, subject: &str, one: &Assignment, who: &str) -> Result<String, Refusal> {
+        let id = self.in_subscription(&format!("{ROLE_DEFINITIONS}/{}", one.role));
+        let known = self.get(subject, &id, AUTHORIZATION).await?;
+        let name = known.as_ref().and_then(|role| property(role, "roleName").as_str()).unwrap_or(&one.role);
+        let group = last(&one.scope);
+        let scope = if one.scope.eq_ignore_ascii_case(&self.in_group(group, "")) { group } else { &one.scope };
+        Ok(role_of(name, who, scope))
     }
 
     /// Those of somebody at, above and below the subscription: not those of groups.
@@ -245,7 +256,7 @@ fn property<'v>(resource: &'v Value, name: &str) -> &'v Value {
 }
 
 /// The GUID of a role, of its id.
-fn guid_of(id: &str) -> String {
+pub(super) fn guid_of(id: &str) -> String {
     last(id).to_ascii_lowercase()
 }
 

@@ -1,20 +1,30 @@
 //! Whom this process is in Azure, through which proxy it gets there, and where the hosts of a private cloud are.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use azure_core::{
+    Error,
     cloud::{CloudConfiguration, CustomConfiguration},
     credentials::{Secret as AzureSecret, TokenCredential},
+    error::ErrorKind,
     http::{ClientOptions, RetryOptions, Transport},
 };
 use azure_identity::{
-    ClientAssertionCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions, DeveloperToolsCredential,
-    ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId, WorkloadIdentityCredential,
-    WorkloadIdentityCredentialOptions,
+    ClientAssertionCredential, ClientAssertionCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions,
+    DeveloperToolsCredential, ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId,
+    WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
 };
 
 use super::transport::Bounded;
-use crate::{clouds::Cloud, credential::Secret};
+use crate::{
+    assertion::Assertion,
+    clouds::Cloud,
+    credential::{Secret, SignIn},
+};
 
 /// What the environment says. Its proxies (`HTTPS_PROXY`, `NO_PROXY`) count as well.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +33,8 @@ pub struct Access {
     pub client_id: Option<String>,
     pub tenant_id: Option<String>,
     pub client_secret: Option<Secret>,
+    /// Of an application, with its key: PEM, or PKCS#12 without a password.
+    pub certificate: Option<PathBuf>,
     pub token_file: Option<PathBuf>,
     /// Which kind of credential is meant, where several could be: `AZURE_TOKEN_CREDENTIALS`.
     pub credential: Option<String>,
@@ -34,6 +46,8 @@ pub struct Access {
     pub blob_suffix: Option<String>,
     /// Instead of the cloud's own, such as `https://management.example`.
     pub resource_manager: Option<String>,
+    /// What tokens for it are asked for where that is not its URL: the first of `authentication.audiences` that a private cloud tells of itself.
+    pub resource_manager_audience: Option<String>,
     /// Instead of the environment's.
     pub proxy: Option<String>,
     /// Certificates to trust beside the system's, PEM.
@@ -50,6 +64,8 @@ pub(crate) enum Caller {
     Person,
 }
 
+const NO_CERTIFICATE: &str = "it is no certificate with its RSA key, as PEM or as PKCS#12 without a password \
+                              (openssl pkcs12 -in OLD.pfx -nodes -out NEW.pem takes one away)";
 const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(20);
 
@@ -60,12 +76,14 @@ impl Access {
             client_id: variable("AZURE_CLIENT_ID"),
             tenant_id: variable("AZURE_TENANT_ID"),
             client_secret: variable("AZURE_CLIENT_SECRET").map(|secret| Secret::new(secret.into_bytes())),
+            certificate: variable("AZURE_CLIENT_CERTIFICATE_PATH").map(PathBuf::from),
             token_file: variable("AZURE_FEDERATED_TOKEN_FILE").map(PathBuf::from),
             credential: variable("AZURE_TOKEN_CREDENTIALS"),
             authority: variable("AZURE_AUTHORITY_HOST").map(|host| host.trim_end_matches('/').to_owned()),
             vault_suffix: variable("HCP_IDENTITY_VAULT_SUFFIX"),
             blob_suffix: variable("HCP_IDENTITY_BLOB_SUFFIX"),
             resource_manager: variable("HCP_IDENTITY_RESOURCE_MANAGER"),
+            resource_manager_audience: variable("HCP_IDENTITY_RESOURCE_MANAGER_AUDIENCE"),
             proxy: None,
             authorities: None,
         }
@@ -80,6 +98,12 @@ impl Access {
     pub(crate) fn resource_manager_of(&self, cloud: &str) -> Option<&str> {
         let url = self.resource_manager.as_deref().or_else(|| Cloud::of(cloud)?.resource_manager)?;
         Some(url.trim_end_matches('/'))
+    }
+
+    /// What a token for Azure Resource Manager is asked for.
+    pub(crate) fn resource_manager_scope_of(&self, cloud: &str) -> Option<String> {
+        let audience = self.resource_manager_audience.as_deref().or_else(|| self.resource_manager_of(cloud))?;
+        Some(format!("{audience}/.default"))
     }
 
     /// What hosts of blobs end with in a cloud.
@@ -104,6 +128,9 @@ impl Access {
             let options = ClientSecretCredentialOptions { client_options: options(authority) };
             return Ok(ClientSecretCredential::new(tenant_id, client_id.clone(), secret, Some(options))?);
         }
+        if let (true, Some(path)) = (person, &self.certificate) {
+            return self.signs_in_by_certificate(path, options, authority);
+        }
         if token_file.is_some() {
             let credential_options = ClientAssertionCredentialOptions { client_options: options(authority) };
             let options = WorkloadIdentityCredentialOptions {
@@ -122,6 +149,28 @@ impl Access {
             client_options: options(authority),
         };
         Ok(ManagedIdentityCredential::new(Some(options))?)
+    }
+
+    fn signs_in_by_certificate(
+        &self,
+        path: &Path,
+        options: impl Fn(Option<&str>) -> ClientOptions,
+        authority: Option<&str>,
+    ) -> azure_core::Result<Arc<dyn TokenCredential>> {
+        let refused = |why: &str| {
+            let text = format!("AZURE_CLIENT_CERTIFICATE_PATH={}: {why}", path.display());
+            Error::with_message(ErrorKind::Credential, text)
+        };
+        let (Some(client), Some(tenant)) = (&self.client_id, &self.tenant_id) else {
+            return Err(refused("set AZURE_CLIENT_ID and AZURE_TENANT_ID, too"));
+        };
+        #[expect(clippy::disallowed_methods, reason = "who this process is is read once")]
+        let file = std::fs::read(path).map_err(|error| refused(&error.to_string()))?;
+        let endpoint = authority.map(str::to_owned).or_else(|| Cloud::of("")?.authority()).unwrap_or_default();
+        let sign_in = SignIn::of_certificate(client, tenant, &endpoint, &Secret::new(file));
+        let sign_in = sign_in.ok_or_else(|| refused(NO_CERTIFICATE))?;
+        let options = ClientAssertionCredentialOptions { client_options: options(Some(&endpoint)) };
+        Ok(ClientAssertionCredential::new(tenant.clone(), client.clone(), Assertion(sign_in), Some(options))?)
     }
 
     pub(crate) fn http(&self) -> reqwest::Result<reqwest::Client> {
@@ -164,5 +213,18 @@ mod tests {
         assert_eq!(access.authority.as_deref(), Some("AZURE_AUTHORITY_HOST"));
         assert!(!format!("{access:?}").contains("AZURE_CLIENT_SECRET/"));
         assert!(Access::of(|_| None).client_id.is_none());
+    }
+
+    #[test]
+    fn a_token_is_for_the_audience_of_a_cloud_that_has_one() {
+        let mut access = Access::default();
+        assert_eq!(access.resource_manager_scope_of("AzureStackCloud"), None);
+        assert_eq!(access.resource_manager_scope_of("").as_deref(), Some("https://management.azure.com/.default"));
+        access.resource_manager = Some("https://management.example/".to_owned());
+        let scope = access.resource_manager_scope_of("AzureStackCloud");
+        assert_eq!(scope.as_deref(), Some("https://management.example/.default"));
+        access.resource_manager_audience = Some("https://management.tenant.example/guid".to_owned());
+        let scope = access.resource_manager_scope_of("AzureStackCloud");
+        assert_eq!(scope.as_deref(), Some("https://management.tenant.example/guid/.default"));
     }
 }

@@ -43,7 +43,12 @@ pub(super) fn read(client_secret: &str, problems: &mut Vec<Problem>) -> Bundle {
 
 /// The key that signs, as PKCS#8 or PKCS#1; none where there is no certificate of it.
 pub(super) fn signing_key(client_secret: &str) -> Option<(Secret, Vec<Certificate>)> {
-    let blocks = blocks(client_secret).ok()?;
+    signing_key_of(&encoding::base64(client_secret.as_bytes())?)
+}
+
+/// The same of a file.
+pub(super) fn signing_key_of(file: &Secret) -> Option<(Secret, Vec<Certificate>)> {
+    let blocks = blocks_of(file).ok()?;
     let bundle = assemble(&blocks, &mut |_| {});
     bundle.signer()?;
     let is_it =
@@ -60,12 +65,12 @@ fn assemble(blocks: &[Block], found: &mut impl FnMut(Problem)) -> Bundle {
 
 fn blocks(client_secret: &str) -> Result<Vec<Block>, Problem> {
     let bytes = encoding::base64(client_secret.as_bytes()).ok_or_else(|| not_base64(client_secret))?;
-    let blocks = pem::blocks(bytes.expose());
-    if blocks.is_empty() {
-        pkcs12::blocks(bytes.expose()).map_err(|refusal| refused(refusal, &bytes))
-    } else {
-        Ok(blocks)
-    }
+    blocks_of(&bytes).map_err(|refusal| refused(refusal, &bytes))
+}
+
+fn blocks_of(file: &Secret) -> Result<Vec<Block>, Refusal> {
+    let blocks = pem::blocks(file.expose());
+    if blocks.is_empty() { pkcs12::blocks(file.expose()) } else { Ok(blocks) }
 }
 
 fn not_base64(client_secret: &str) -> Problem {

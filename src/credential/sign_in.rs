@@ -32,6 +32,20 @@ impl SignIn {
         format!("{}/{}/oauth2/v2.0/token", self.endpoint, self.tenant_id)
     }
 
+    /// An application whose certificate is in a file with its key, PEM or PKCS#12 without a password; none where it is not.
+    #[must_use]
+    pub fn of_certificate(client_id: &str, tenant_id: &str, endpoint: &str, file: &Secret) -> Option<Self> {
+        let (key, chain) = bundle::signing_key_of(file)?;
+        Some(Self {
+            client_id: client_id.to_owned(),
+            tenant_id: tenant_id.to_owned(),
+            endpoint: endpoint.trim_end_matches('/').to_owned(),
+            endpoint_is_known: true,
+            key,
+            chain: chain.into_iter().map(|certificate| certificate.der).collect(),
+        })
+    }
+
     /// None where [`judge`](super::judge) says what is wrong.
     #[must_use]
     pub fn read(value: &Secret, encoding: ObjectEncoding) -> Option<Self> {

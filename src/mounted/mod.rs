@@ -18,16 +18,15 @@ use aws_lc_rs::digest::{SHA256, digest};
 use azure_core::{
     cloud::{CloudConfiguration, CustomConfiguration},
     credentials::{AccessToken, TokenCredential, TokenRequestOptions},
-    http::{ClientMethodOptions, ClientOptions},
+    http::ClientOptions,
 };
-use azure_identity::{ClientAssertion, ClientAssertionCredential, ClientAssertionCredentialOptions};
-use jiff::Timestamp;
+use azure_identity::{ClientAssertionCredential, ClientAssertionCredentialOptions};
 use tokio::{sync::watch, task::JoinHandle};
 
 pub use choice::{Choice, ChoiceError, Origin, SecretKey, Sources, choose, credential};
 
 use crate::{
-    assertion::assertion,
+    assertion::{Assertion, now},
     credential::{Expectation, Facts, ObjectEncoding, Secret, SignIn, judge},
     watched::Watched,
 };
@@ -201,27 +200,4 @@ fn at(authority: &str, options: &ClientOptions) -> ClientOptions {
     let mut own = CustomConfiguration::default();
     own.authority_host = authority.to_owned();
     ClientOptions { cloud: Some(Arc::new(CloudConfiguration::Custom(own))), ..options.clone() }
-}
-
-/// Signs a new assertion whenever a token is asked for.
-#[derive(Debug)]
-struct Assertion(SignIn);
-
-#[async_trait::async_trait]
-impl ClientAssertion for Assertion {
-    async fn secret(&self, _: Option<ClientMethodOptions<'_>>) -> azure_core::Result<String> {
-        let signed = assertion(&self.0, now());
-        let refused = || {
-            azure_core::Error::with_message(
-                azure_core::error::ErrorKind::Credential,
-                "the credential's key cannot sign",
-            )
-        };
-        signed.map(|signed| signed.to_string()).ok_or_else(refused)
-    }
-}
-
-fn now() -> Timestamp {
-    #[expect(clippy::disallowed_methods, reason = "a credential is judged, and signs, as of this moment")]
-    Timestamp::now()
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     finding::{FieldPath, Finding, Problem, Reason},
-    names::{is_identity_name, service_account},
+    names::{IssuerUrl, is_identity_name, service_account},
 };
 
 /// A cluster whose components get identities.
@@ -65,6 +65,8 @@ pub struct ManagedIdentity {
     pub custom_role: Option<CustomRole>,
     pub grants: Vec<Grant>,
     pub federated_credentials: Vec<Credential>,
+    #[serde(skip)]
+    issuer: IssuerUrl,
     #[serde(skip)]
     pub request: CredentialsRequest,
 }
@@ -183,23 +185,19 @@ impl Cluster {
         let grants = roles.flat_map(|role| {
             scopes.iter().map(|group| Grant { role: role.clone(), resource_group: (*group).to_owned() })
         });
-        let subject = |account: &String| service_account(&request.secret_namespace, account);
-        let credentials = request.service_accounts.iter().map(|account| Credential {
-            name: account.clone(),
-            issuer: self.issuer.url().clone(),
-            subject: subject(account),
-            audiences: Credential::AUDIENCES,
-        });
-        ManagedIdentity {
+        let mut identity = ManagedIdentity {
             resource_group: self.oidc_group.clone(),
             location: self.region.clone(),
             tags: self.tags.clone(),
             grants: grants.collect(),
-            federated_credentials: credentials.collect(),
+            federated_credentials: Vec::new(),
+            issuer: self.issuer.url().clone(),
             custom_role,
             name,
             request,
-        }
+        };
+        identity.trust(&self.issuer);
+        identity
     }
 }
 
@@ -256,9 +254,7 @@ fn same_name(identity: &str, Found { object, place, .. }: &Found) -> Problem {
 impl IdentityPlan {
     /// For a cluster whose issuer is known once something else has been made.
     pub fn set_issuer(&mut self, issuer: &Issuer) {
-        for credential in self.identities.iter_mut().flat_map(|identity| &mut identity.federated_credentials) {
-            credential.issuer = issuer.url().clone();
-        }
+        self.identities.iter_mut().for_each(|identity| identity.trust(issuer));
     }
 
     /// What is made, in order, as it is told.
@@ -277,10 +273,31 @@ impl ManagedIdentity {
         steps
     }
 
+    fn trust(&mut self, issuer: &Issuer) {
+        self.issuer.clone_from(issuer.url());
+        let accounts = &self.request.service_accounts;
+        self.federated_credentials = accounts.iter().map(|account| self.credential(account)).collect();
+    }
+
+    /// The federated credential that a service account of the component gets, which has its name.
+    pub(crate) fn credential(&self, account: &str) -> Credential {
+        Credential {
+            name: account.to_owned(),
+            issuer: self.issuer.clone(),
+            subject: service_account(&self.request.secret_namespace, account),
+            audiences: Credential::AUDIENCES,
+        }
+    }
+
     /// How a grant is told.
     pub(crate) fn grant(&self, Grant { role, resource_group }: &Grant) -> String {
-        format!("role {role:?} of {} on {resource_group}", self.name)
+        role_of(role, &self.name, resource_group)
     }
+}
+
+/// How a role that somebody has somewhere is told.
+pub(crate) fn role_of(role: &str, who: &str, scope: &str) -> String {
+    format!("role {role:?} of {who} on {scope}")
 }
 
 /// How a federated credential is told.

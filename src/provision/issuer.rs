@@ -69,7 +69,8 @@ impl fmt::Display for Issuer {
 }
 
 /// <https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftstorage>
-pub(super) fn is_storage_account(name: &str) -> bool {
+#[must_use]
+pub fn is_storage_account(name: &str) -> bool {
     (3..=24).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }
 

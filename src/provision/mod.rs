@@ -17,10 +17,10 @@ mod signing_key;
 pub use credentials_request::{CredentialsRequest, CredentialsRequests, Identity, TechPreview};
 pub use federation::{Credential, FederatedIdentity, Federation, Summary, Use};
 pub use file::{File, Readers};
-#[cfg(feature = "provision")]
-pub(crate) use identities::credential_of;
 pub use identities::{Cluster, CustomRole, Given, Grant, IdentityPlan, ManagedIdentity};
-pub use issuer::{Issuer, IssuerError, discovery, issuer_files};
+#[cfg(feature = "provision")]
+pub(crate) use identities::{credential_of, role_of};
+pub use issuer::{Issuer, IssuerError, discovery, is_storage_account, issuer_files};
 pub use key_pair::{Found, INSTALLER_COPY, KeyPair, PRIVATE, PUBLIC, Problem, RETIRED, Reason, Verified, verify};
 pub use key_set::{KeySet, KeySetError};
 pub use provider_spec::Powers;

@@ -24,7 +24,7 @@ impl Azure {
                  AZURE_AUTHORITY_HOST where it is one",
             ));
         }
-        let scope = self.access.resource_manager_of(cloud).map(|url| format!("{url}/.default"));
+        let scope = self.access.resource_manager_scope_of(cloud);
         let scope = scope.ok_or_else(|| refused("the cloud is not known; set HCP_IDENTITY_RESOURCE_MANAGER"))?;
         let assertion = assertion(credential, now).ok_or_else(|| refused("its key cannot sign"))?;
         let form = [

@@ -11,7 +11,7 @@ use crate::world::{IDENTITIES, OWNER, SUBSCRIPTION, TENANT, World};
 const CASE: &str = "all-nine-identities-of-a-private-hosted-cluster";
 
 /// The HostedCluster of a case of `plan`, whose identities are there under names of their own.
-async fn start(test: &str) -> (World, String) {
+pub async fn world() -> (World, String) {
     let world = World::start().await;
     world.put(&world.group("prod-oidc"), "2021-04-01", json!({"location": "westeurope"})).await;
     let case = crate::support::testdata("federation").join(CASE);
@@ -23,12 +23,17 @@ async fn start(test: &str) -> (World, String) {
         let client = made["properties"]["clientId"].as_str().unwrap().to_uppercase();
         input = input.replace(identity["clientID"].as_str().unwrap(), &client);
     }
+    world.standin.azure().journal.clear();
+    (world, input)
+}
+
+async fn start(test: &str) -> (World, String) {
+    let (world, input) = world().await;
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("apply").join(test);
     fs::create_dir_all(&folder).unwrap();
     let file = folder.join("hostedcluster.yaml");
     write(&file, &input);
     write(&folder.join("ca.pem"), &world.standin.about().ca_pem);
-    world.standin.azure().journal.clear();
     (world, file.display().to_string())
 }
 

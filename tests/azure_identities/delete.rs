@@ -2,13 +2,20 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{IDENTITIES, OWNER, ROLES, SUBSCRIPTION, TENANT, World};
+use crate::world::{IDENTITIES, OWNER, READER, ROLES, STRANGER, SUBSCRIPTION, TENANT, World, plan, requests};
+
+const INGRESS: &str = "prod-openshift-ingress-operator-cloud-credentials";
+const REGISTRY: &str = "prod-openshift-image-registry-installer-cloud-credentials";
 
 async fn delete(world: &World, test: &str, more: &[&str]) -> (i32, String, String) {
+    delete_named(world, "prod", test, more).await
+}
+
+async fn delete_named(world: &World, name: &str, test: &str, more: &[&str]) -> (i32, String, String) {
     let ca = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}.pem"));
     write(&ca, &world.standin.about().ca_pem);
     let mut command = crate::support::hcp_identity();
-    command.args(["azure", "delete", "--name", "prod", "--subscription-id", SUBSCRIPTION]).args(more);
+    command.args(["azure", "delete", "--name", name, "--subscription-id", SUBSCRIPTION]).args(more);
     command.env("SSL_CERT_FILE", ca).envs(world.standin.proxy_environment());
     command.envs([("AZURE_CLIENT_ID", OWNER), ("AZURE_TENANT_ID", TENANT), ("AZURE_CLIENT_SECRET", "hush")]);
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
@@ -60,6 +67,65 @@ async fn what_begins_or_ends_like_the_name_is_not_deleted() {
     let (code, out, err) = delete(&world, "prefix", &["--delete-oidc-resource-group"]).await;
     assert_eq!((code, out.as_str(), world.writes()), (0, "", writes), "{err}");
     assert_eq!(err.lines().filter(|line| line.starts_with("kept: ")).count(), 4, "{err}");
+}
+
+/// What an administrator has assigned by hand, beside what we have.
+#[tokio::test]
+async fn of_assignments_go_those_with_our_mark_and_those_of_identities_that_go() {
+    let world = World::start().await;
+    world.made(&plan(&requests())).await;
+    let role = world.shown().await["roles"][0][0].as_str().unwrap().to_owned();
+    let subscription = format!("/subscriptions/{SUBSCRIPTION}");
+    let by_hand = world.assign(&world.group("net"), &role, STRANGER, None).await;
+    world.assign(&world.group("prod"), READER, &world.principal(INGRESS).await, None).await;
+    world.assign(&world.group("dns"), READER, STRANGER, Some("hcp-identity: owned by prod")).await;
+    world.assign(&subscription, READER, STRANGER, Some("hcp-identity: owned by prod-eu")).await;
+
+    let (_, dry, _) = delete(&world, "assignments", &["--dry-run"]).await;
+    let (code, out, err) = delete(&world, "assignments", &[]).await;
+    assert_eq!((code, dry.replace("planned: delete ", "deleted: ")), (0, out.clone()), "{err}");
+    for line in [
+        format!("deleted: role \"DNS Zone Contributor\" of {INGRESS} on net"),
+        format!("deleted: role {REGISTRY:?} of {REGISTRY} on prod"),
+        format!("deleted: role \"Reader\" of {INGRESS} on prod, not marked, but of an identity that goes"),
+        format!("deleted: role \"Reader\" of {STRANGER} on dns"),
+        format!("deleted: identity {REGISTRY}"),
+    ] {
+        assert!(out.lines().any(|one| one == line), "{line} is not in {out}");
+    }
+    assert_eq!(out.lines().count(), 8 + 2 + 2, "{out}");
+    let kept = [
+        format!(
+            "kept: role {REGISTRY:?} of {STRANGER} on net: it has not our mark, and is of nobody that goes; delete it if it is of no use any more"
+        ),
+        format!("kept: custom role {REGISTRY}: it is still assigned, and Azure deletes no such role"),
+    ];
+    assert_eq!(err.lines().collect::<Vec<_>>(), kept);
+    let left = world.shown().await;
+    assert_eq!((left["identities"].as_array().unwrap().len(), left["roles"].as_array().unwrap().len()), (0, 1));
+    assert_eq!(left["assignments"].as_array().unwrap().len(), 2, "{left:#}");
+
+    world.delete(&by_hand, ROLES).await;
+    let (code, out, err) = delete(&world, "assignments", &[]).await;
+    assert_eq!((code, out, err.as_str()), (0, format!("deleted: custom role {REGISTRY}\n"), ""));
+}
+
+#[tokio::test]
+async fn a_name_that_no_storage_account_can_have_is_that_of_none() {
+    let world = World::start().await;
+    let made =
+        json!({"location": "westeurope", "tags": {"openshift.io_cloud-credential-operator_my-cluster": "owned"}});
+    let group = world.group("my-cluster-oidc");
+    world.put(&group, "2021-04-01", made.clone()).await;
+    world
+        .put(&format!("{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/one"), IDENTITIES, made)
+        .await;
+    let remove = async |more: &[&str]| delete_named(&world, "my-cluster", "no-account", more).await;
+    let (code, out, err) = remove(&["--storage-account-name", "my-cluster", "--dry-run"]).await;
+    assert!(code == 2 && err.contains("--storage-account-name: \"my-cluster\" must be "), "{out}{err}");
+    let (code, out, err) = remove(&["--delete-oidc-resource-group"]).await;
+    assert_eq!((code, out.as_str()), (0, "deleted: identity one\ndeleted: resource group my-cluster-oidc\n"), "{err}");
+    assert!(err.starts_with("no storage account is looked for: none can have the name my-cluster; "), "{err}");
 }
 
 #[tokio::test]

@@ -4,10 +4,13 @@
 #![allow(unreachable_pub, reason = "the world is a module of the tests")]
 
 mod apply;
+mod clouds;
 mod command;
 mod delete;
+mod ended;
 mod making;
 mod refusals;
+mod signing_in;
 #[path = "../support/mod.rs"]
 mod support;
 mod world;

@@ -11,11 +11,12 @@ use hcp_identity::{arm::OldRoles, provision::Given};
 use serde_json::{Value, json};
 
 use crate::world::{
-    CONTRIBUTOR, IDENTITIES, ISSUER, OWNER, PROD, READER, SUBSCRIPTION, World, plan, planned, requests,
+    BLOBS, CONTRIBUTOR, IDENTITIES, ISSUER, OWNER, PROD, READER, SUBSCRIPTION, World, plan, planned, requests,
 };
 
 const INGRESS: &str = "prod-openshift-ingress-operator-cloud-credentials";
 const REGISTRY: &str = "prod-openshift-image-registry-installer-cloud-credentials";
+const MESSAGES: &str = "Microsoft.Storage/storageAccounts/queueServices/queues/messages/read";
 
 const STEPS: &str = "\
 created: resource group prod-oidc
@@ -73,6 +74,7 @@ async fn a_first_run_makes_everything_and_a_second_one_nothing() {
     assert_eq!((&role[1], &role[2]), (&json!(REGISTRY), &json!("Custom role for OpenShift. Owned by: prod")));
     let actions = json!(["Microsoft.Storage/storageAccounts/read", "Microsoft.Storage/storageAccounts/write"]);
     assert_eq!((&role[3][0]["actions"], &role[4]), (&actions, &json!([format!("/subscriptions/{SUBSCRIPTION}")])));
+    assert_eq!(role[3][0]["dataActions"], json!([BLOBS]));
     let assignments = shown["assignments"].as_array().unwrap();
     assert_eq!(assignments.len(), 8);
     let one = json!([INGRESS, CONTRIBUTOR, world.group("dns"), "hcp-identity: owned by prod"]).to_string();
@@ -240,8 +242,15 @@ async fn roles_that_are_not_wanted_any_more_go_and_those_of_others_stay() {
     done.unwrap();
     assert!(!told.iter().any(|line| line.starts_with("deleted: ")), "{told:#?}");
     let told = world.made(&without_dns).await;
-    let deleted: Vec<_> = told.iter().filter(|line| line.starts_with("deleted: role ")).collect();
-    assert_eq!(deleted.len(), 4, "{told:#?}");
+    let mut deleted: Vec<_> = told.iter().filter(|line| line.starts_with("deleted: ")).cloned().collect();
+    deleted.sort();
+    let gone = [
+        ("Contributor", "dns"),
+        ("DNS Zone Contributor", "dns"),
+        ("DNS Zone Contributor", "net"),
+        ("DNS Zone Contributor", "prod"),
+    ];
+    assert_eq!(deleted, gone.map(|(role, group)| format!("deleted: role {role:?} of {INGRESS} on {group}")));
     let left: Vec<_> = world.shown().await["assignments"]
         .as_array()
         .unwrap()
@@ -278,6 +287,32 @@ async fn credentials_of_service_accounts_that_are_gone_go_where_the_identity_is_
     assert_eq!(names().await, ["registry", "by-hand"]);
 }
 
+/// Of the form that ours have, but for one thing each.
+#[tokio::test]
+async fn credentials_of_others_stay_on_an_identity_of_ours() {
+    let world = World::start().await;
+    world.made(&plan(&requests())).await;
+    let put = async |name: &str, issuer: &str, account: &str, audience: &str| {
+        let body = json!({"properties": {
+            "issuer": issuer, "subject": format!("system:serviceaccount:{account}"), "audiences": [audience],
+        }});
+        let path = format!("{}/federatedIdentityCredentials/{name}", world.identity(REGISTRY));
+        world.put(&path, IDENTITIES, body).await;
+    };
+    let (other, ours) = ("https://othercluster.example/x", "openshift-image-registry:my-backup");
+    put("by-admin", other, ours, "openshift").await;
+    put("my-backup", "https://another.example", ours, "openshift").await;
+    put("by-hand", ISSUER, ours, "openshift").await;
+    put("backup", ISSUER, "openshift-image-registry:backup", "api://AzureADTokenExchange").await;
+    put("elsewhere", ISSUER, "default:elsewhere", "openshift").await;
+    let before = world.credentials(REGISTRY).await;
+    put("gone", ISSUER, "openshift-image-registry:gone", "openshift").await;
+    let told = world.made(&plan(&requests())).await;
+    let deleted: Vec<_> = told.iter().filter(|line| line.starts_with("deleted: ")).collect();
+    assert_eq!(deleted, [&format!("deleted: federated credential gone of {REGISTRY}")]);
+    assert_eq!(world.credentials(REGISTRY).await, before);
+}
+
 #[tokio::test]
 async fn a_credential_that_lets_in_somebody_else_is_updated() {
     let world = World::start().await;
@@ -311,6 +346,10 @@ async fn a_role_that_asks_for_more_is_updated() {
     let shown = world.shown().await;
     assert_eq!(shown["roles"].as_array().unwrap().len(), 1);
     assert_eq!(shown["roles"][0][3][0]["actions"], json!(["Microsoft.Storage/storageAccounts/*"]));
+    more[1].data_permissions = &[BLOBS, MESSAGES];
+    let told = world.made(&plan(&more)).await;
+    assert!(told.contains(&format!("updated: custom role {REGISTRY}")), "{told:#?}");
+    assert_eq!(world.shown().await["roles"][0][3][0]["dataActions"], json!([BLOBS, MESSAGES]));
 }
 
 #[tokio::test]

@@ -33,6 +33,8 @@ pub const IDENTITIES: &str = "2024-11-30";
 pub const ROLES: &str = "2022-04-01";
 const GROUPS: &str = "2021-04-01";
 pub const READER: &str = "acdd72a7-3385-48ef-bd42-f606fba81ae7";
+/// An action on data.
+pub const BLOBS: &str = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read";
 pub const CONTRIBUTOR: &str = "b24988ac-6180-42a0-ab88-20f7382dd24c";
 const MANAGER: &str = "https://management.azure.com";
 
@@ -51,6 +53,7 @@ pub struct Request {
     pub secret: &'static str,
     pub roles: &'static [&'static str],
     pub permissions: &'static [&'static str],
+    pub data_permissions: &'static [&'static str],
     pub accounts: Vec<String>,
 }
 
@@ -62,6 +65,7 @@ pub fn requests() -> Vec<Request> {
             secret: "openshift-ingress-operator/cloud-credentials",
             roles: &["Contributor", "DNS Zone Contributor"],
             permissions: &[],
+            data_permissions: &[],
             accounts: accounts(&["ingress-operator"]),
         },
         Request {
@@ -69,6 +73,7 @@ pub fn requests() -> Vec<Request> {
             secret: "openshift-image-registry/installer-cloud-credentials",
             roles: &[],
             permissions: &["Microsoft.Storage/storageAccounts/read", "Microsoft.Storage/storageAccounts/write"],
+            data_permissions: &[BLOBS],
             accounts: accounts(&["cluster-image-registry-operator", "registry"]),
         },
     ]
@@ -90,6 +95,7 @@ pub fn yaml(requests: &[Request]) -> String {
                     "kind": "AzureProviderSpec",
                     "roleBindings": bindings,
                     "permissions": request.permissions,
+                    "dataPermissions": request.data_permissions,
                 },
             },
         });
@@ -256,13 +262,15 @@ impl World {
         identity["properties"]["principalId"].as_str().unwrap().to_owned()
     }
 
-    /// As by hand, but for the description.
-    pub async fn assign(&self, scope: &str, role: &str, principal: &str, description: Option<&str>) {
-        let name = "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa";
+    /// As by hand, but for the description: the id.
+    pub async fn assign(&self, scope: &str, role: &str, principal: &str, description: Option<&str>) -> String {
+        let name = format!("aaaaaaaa-aaaa-aaaa-aaaa-{:012}", self.count(Operation::WriteRoleAssignment));
         let definition =
             format!("/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{role}");
         let body = json!({"properties": {"principalId": principal, "roleDefinitionId": definition, "description": description}});
-        self.put(&format!("{scope}/providers/Microsoft.Authorization/roleAssignments/{name}"), ROLES, body).await;
+        let path = format!("{scope}/providers/Microsoft.Authorization/roleAssignments/{name}");
+        self.put(&path, ROLES, body).await;
+        path
     }
 
     pub async fn credentials(&self, identity: &str) -> Vec<Value> {

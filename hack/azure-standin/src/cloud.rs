@@ -12,6 +12,8 @@ pub enum Cloud {
     Public,
     UsGovernment,
     China,
+    /// Closed since 2021; clients still know its hosts.
+    German,
 }
 
 /// The names of one cloud.
@@ -34,7 +36,7 @@ pub struct Names {
 
 /// <https://learn.microsoft.com/azure/azure-government/compare-azure-government-global-azure>
 /// and the cloud configurations of the Azure SDKs.
-pub static CLOUDS: [Names; 3] = [
+pub static CLOUDS: [Names; 4] = [
     Names {
         cloud: Cloud::Public,
         logins: &["login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net"],
@@ -65,6 +67,16 @@ pub static CLOUDS: [Names; 3] = [
         old_manager: "management.core.chinacloudapi.cn",
         issuer: "https://sts.chinacloudapi.cn",
     },
+    Names {
+        cloud: Cloud::German,
+        logins: &["login.microsoftonline.de"],
+        vaults: "vault.microsoftazure.de",
+        blobs: "blob.core.cloudapi.de",
+        websites: "web.core.cloudapi.de",
+        manager: "management.microsoftazure.de",
+        old_manager: "management.core.cloudapi.de",
+        issuer: "https://sts.microsoftonline.de",
+    },
 ];
 
 impl Cloud {
@@ -74,6 +86,7 @@ impl Cloud {
             Self::Public => &CLOUDS[0],
             Self::UsGovernment => &CLOUDS[1],
             Self::China => &CLOUDS[2],
+            Self::German => &CLOUDS[3],
         }
     }
 

@@ -74,8 +74,8 @@ impl Arm {
         let of = |authority: Option<&str>| options(&http, authority, retries());
         let credential = access.signs_in(Caller::Person, of, authority.as_deref());
         let credential = credential.map_err(|error| Refusal::of("cannot sign in to Azure", &error))?;
-        let scope = format!("{endpoint}/.default");
-        let token = Arc::new(BearerTokenAuthorizationPolicy::new(Arc::clone(&credential), [scope]));
+        let scope = access.resource_manager_scope_of(cloud);
+        let token = Arc::new(BearerTokenAuthorizationPolicy::new(Arc::clone(&credential), scope));
         let url = Url::parse(&format!("{endpoint}/")).ok().filter(|url| url.scheme() == "https");
         let url = url.ok_or_else(|| Refusal::new(SUBJECT, &format!("{endpoint} is no https URL")))?;
         let pipeline = Pipeline::new(

@@ -267,7 +267,7 @@ async fn belongings(answers: &'static [Says]) -> Result<Belongings, Refusal> {
         answer.map_or_else(|| (404, Vec::new(), json!({})), |(_, body)| says(body()))
     });
     let names = Names::new("prod", "any", None, None, None).unwrap();
-    arm.belongings(&names, &Mark::of("prod"), true).await
+    arm.belongings(&names, Some("prod"), true).await
 }
 
 fn nothing() -> Value {
@@ -303,7 +303,7 @@ async fn what_comes_into_a_group_meanwhile_is_not_deleted_with_it() {
         _ => (404, Vec::new(), json!({})),
     });
     let names = Names::new("prod", "any", None, None, None).unwrap();
-    let found = arm.belongings(&names, &Mark::of("prod"), true).await.unwrap();
+    let found = arm.belongings(&names, Some("prod"), true).await.unwrap();
     let refused = arm.destroy(found.doomed.last().unwrap()).await.unwrap_err();
     assert_eq!(
         refused.message,
@@ -361,5 +361,5 @@ async fn an_assignment_of_nobody_is_not_ours() {
         ("resources", nothing),
     ]);
     let found = found.await.unwrap();
-    assert!(found.doomed.iter().all(|doomed| !doomed.what.starts_with("role assignment")), "{found:?}");
+    assert!(found.doomed.iter().all(|doomed| !doomed.what.starts_with("role ")), "{found:?}");
 }

@@ -18,8 +18,7 @@ use crate::{
 /// Make the keys of a cluster, publish its issuer, and make its identities.
 ///
 /// What create-key-pair, create-oidc-issuer and create-managed-identities do, one after another; with --public-key-file no keys are made.
-/// A run that was ended is completed by the next one. Signs in as AZURE_CLIENT_ID with AZURE_CLIENT_SECRET or AZURE_FEDERATED_TOKEN_FILE and
-/// AZURE_TENANT_ID, else as whoever has signed in with az or azd; the caller needs the roles "Owner" and "Storage Blob Data Contributor".
+/// A run that was ended is completed by the next one. Signs in as create-oidc-issuer does; the caller needs the roles "Owner" and "Storage Blob Data Contributor".
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

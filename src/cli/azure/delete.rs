@@ -9,13 +9,13 @@ use super::{
 use crate::{
     arm::Arm,
     cli::{CommandResult, Outcome, answer::OutputFormat, report},
-    provision::Names,
+    provision::{Names, is_storage_account},
 };
 
 /// Delete what the other commands have made for a cluster.
 ///
 /// Custom roles, identities and role assignments, then the storage account: only what bears the mark of NAME, which is given to what is made and
-/// to nothing that was there before. The resource group of the installation stays, as the installer has filled it. Destroy the cluster first. Signs in
+/// to nothing that was there before, and whatever roles such an identity has. The resource group of the installation stays, as the installer has filled it. Destroy the cluster first. Signs in
 /// as create-oidc-issuer does.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -35,7 +35,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME")]
     oidc_resource_group_name: Option<String>,
 
-    /// The storage account of the issuer; NAME without it.
+    /// The storage account of the issuer; NAME without it, if an account can have that name.
     #[arg(long, value_name = "NAME")]
     storage_account_name: Option<String>,
 
@@ -56,22 +56,31 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> CommandResult {
-    let names = names(args)?;
+    let (names, account) = names(args)?;
     let mut journal = Journal::new(args.output);
-    let done = args.place.reach().and_then(|arm| block_on(delete(&arm, &names, args, &mut journal))?);
+    if account.is_none() {
+        report::note(&format!("no storage account is looked for: none can have the name {}; {NAME_IT}", names.name));
+    }
+    let reached = args.place.reach();
+    let done = reached.and_then(|arm| block_on(delete(&arm, &names, account, args, &mut journal))?);
     journal.finish(done)?;
     Ok(Outcome::Done)
 }
 
-/// What is deleted has no need of a container's name, or of an account's that Azure could not have.
-fn names(args: &Args) -> Result<Names> {
+const NAME_IT: &str = "name that of the issuer (--storage-account-name) to delete it";
+
+/// With the account's, if there can be one. What is deleted has no need of a container's name.
+fn names(args: &Args) -> Result<(Names, Option<&str>)> {
     let group = args.oidc_resource_group_name.as_deref();
-    let names = Names::new(&args.name, &args.region, group, args.storage_account_name.as_deref(), Some("any"));
-    names.map_err(|bad| refused(&bad))
+    // A name that no account can have is refused only where it was given as one: NAME may be any.
+    let of_name = Some(&*args.name).filter(|name| is_storage_account(name));
+    let account = args.storage_account_name.as_deref().or(of_name);
+    let names = Names::new(&args.name, &args.region, group, account.or(Some("any")), Some("any"));
+    Ok((names.map_err(|bad| refused(&bad))?, account))
 }
 
-async fn delete(arm: &Arm, names: &Names, args: &Args, journal: &mut Journal) -> Result<()> {
-    let found = arm.belongings(names, &names.mark(), args.delete_oidc_resource_group).await?;
+async fn delete(arm: &Arm, names: &Names, account: Option<&str>, args: &Args, journal: &mut Journal) -> Result<()> {
+    let found = arm.belongings(names, account, args.delete_oidc_resource_group).await?;
     for kept in &found.kept {
         report::note(&format!("kept: {kept}"));
     }
