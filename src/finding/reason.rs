@@ -81,6 +81,7 @@ pub enum Reason {
     AsoSecretControllerOn,
     SharedCredentialCache,
     TokenNotMounted,
+    TokenLifetimeTooLong,
     IssuerMissing,
     IssuerMismatch,
     SigningKeyMissing,

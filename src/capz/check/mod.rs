@@ -10,6 +10,7 @@ mod kinds;
 mod manager;
 mod published;
 mod together;
+mod token;
 
 use std::{
     io::{self, BufRead},

@@ -7,19 +7,16 @@ use super::{
     allowed::{Labels, Verdict},
     identity::{CredentialFile, Kind, KnownIdentity},
     issuer::{KnownIssuer, Of},
-    manager::{AsoSecrets, Manager, Token, Who},
+    manager::{AsoSecrets, Manager, Who},
 };
-use crate::{
-    capz::plan::AUDIENCE,
-    finding::{FieldPath, Finding, Problem, Reason},
-};
+use crate::finding::{FieldPath, Finding, Problem, Reason};
 
 pub(super) fn findings(all: &Gathered, issuer: Option<&str>) -> Vec<Finding> {
     let mut findings = of_namespaces(all);
     findings.extend(credential_files(all));
     if all.signs_in_with_tokens() {
         let theirs = || all.managers.iter().filter(|manager| manager.who != Who::CapzOfHyperShift);
-        findings.extend(theirs().filter_map(token));
+        findings.extend(theirs().flat_map(|manager| manager.token.iter().cloned()));
         findings.extend(theirs().filter_map(account::of_manager));
         findings.extend(account::of_others(all));
         findings.extend(all.machines.iter().cloned());
@@ -147,30 +144,6 @@ fn in_one_process(first: &CredentialFile) -> Problem {
     );
     let remedy = "run a CAPZ for each (--namespace), or use one identity";
     error(Reason::SharedCredentialCache, message, remedy)
-}
-
-/// What keeps a manager from having its token.
-fn token(manager: &Manager) -> Option<Finding> {
-    let remedy =
-        format!("mount a projected serviceAccountToken of the audience {AUDIENCE} into the container `manager`");
-    let problem = match &manager.token {
-        Token::Mounted => return None,
-        Token::AskedFor => {
-            let message =
-                "has no token for Entra of its own: it is there only where azure-workload-identity's webhook adds it";
-            Problem::warning(Reason::TokenNotMounted, FieldPath::root(), message, remedy)
-        }
-        Token::OfAnotherAudience(audience) => {
-            let message = "has no token for Entra: the audience is another one, and is compared exactly".to_owned();
-            error(Reason::TokenNotMounted, message, &remedy).with_value(audience)
-        }
-        Token::None => {
-            let message =
-                "has no token for Entra, and an identity of type WorkloadIdentity signs in with it".to_owned();
-            error(Reason::TokenNotMounted, message, &remedy)
-        }
-    };
-    Some(manager.volumes.finding(problem))
 }
 
 /// Issuers that are missing, or that differ from the one that Entra is told of.
