@@ -251,6 +251,8 @@ async fn a_cluster_becomes_a_management_cluster_without_a_secret() {
     an_issuer_that_entra_would_not_take_is_found(&desk);
     kinds_that_are_not_served_are_said(&desk);
     whoever_may_only_read_may_check(&desk);
+    the_key_pair_is_held_against_the_cluster_and_what_is_published(&desk);
+    tokens_are_read_and_not_shown(&desk);
     objects_are_held_against_each_other_across_files_and_cluster(&desk);
     fields_of_others_are_not_taken(&desk);
     what_is_rehearsed_is_not_written(&desk);
@@ -357,7 +359,45 @@ fn whoever_may_only_read_may_check(desk: &Desk) {
             "",
         );
     }
+    // Without the right to ask for tokens, that is said, and all else is looked at.
+    desk.check_is("--as reader", 0, &["note[NotLookedAt]", "note[NotLookedAt]"]);
+    let (_, stdout, _) = desk.run("hcp-identity capz check --as reader");
+    assert!(stdout.contains("ServiceAccount capz-system/capz-manager: a token of it is not looked at: "), "{stdout}");
+    let role =
+        ["create", "role", "token-reader", "-n", "capz-system", "--verb=create", "--resource=serviceaccounts/token"];
+    succeeds(kubectl().args(role), "");
+    let binding =
+        ["create", "rolebinding", "token-reader", "-n", "capz-system", "--role=token-reader", "--user=reader"];
+    succeeds(kubectl().args(binding), "");
     desk.check_is("--as reader", 0, &[]);
+}
+
+fn the_key_pair_is_held_against_the_cluster_and_what_is_published(desk: &Desk) {
+    desk.check_is("--private-key sa.key --public-key sa.pub --cluster-name mgmt", 0, &[]);
+    desk.run("openssl genrsa -out other.key 2048 && openssl rsa -in other.key -pubout -out other.pub");
+    let other = "--private-key other.key --public-key other.pub";
+    desk.check_is(other, 1, &["error[SigningKeyMissing]", "error[SigningKeyNotPublished]"]);
+    let (exit, stdout, stderr) = desk.run("hcp-identity capz check --private-key other.key --public-key sa.pub");
+    assert_eq!((exit, stdout.as_str()), (2, ""), "{stderr}");
+    assert!(stderr.contains("do not belong together"), "{stderr}");
+    // The Secret in which a cluster awaits the pair.
+    desk.check_is("--cluster-name other", 1, &["error[SigningKeyMissing]"]);
+    desk.check_is("--cluster-name mgmt --namespace kube-system", 1, &["error[SigningKeyMissing]"]);
+    let (_, stdout, _) = desk.run("hcp-identity capz check --cluster-name other");
+    assert!(stdout.starts_with("error[SigningKeyMissing]: cluster: Secret default/other-sa: is not there"), "{stdout}");
+    desk.check_is("--cluster-name mgmt --as reader", 0, &["warning[NotLookedAt]"]);
+    let (exit, _, stderr) = desk.run("hcp-identity capz check -f wired.yaml --cluster-name mgmt");
+    assert_eq!(exit, 2);
+    assert!(stderr.contains("--cluster-name is for a cluster"), "{stderr}");
+}
+
+/// Nothing that can sign in is shown, whatever is asked.
+fn tokens_are_read_and_not_shown(desk: &Desk) {
+    let everything = "--private-key sa.key --public-key sa.pub --cluster-name mgmt --subscription-id $SUBSCRIPTION";
+    for more in ["", "-o json", "--issuer https://elsewhere.example.com", "--as reader"] {
+        let (_, stdout, stderr) = desk.run(&format!("hcp-identity capz check {everything} {more}"));
+        assert!(!stdout.contains("eyJ") && !stderr.contains("eyJ"), "{more}");
+    }
 }
 
 fn objects_are_held_against_each_other_across_files_and_cluster(desk: &Desk) {

@@ -28,17 +28,18 @@ impl Roles {
 }
 
 /// A role that somebody has somewhere.
-struct Assignment {
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Assignment {
     id: String,
     /// The GUID of the role, in lower case.
-    role: String,
-    scope: String,
+    pub role: String,
+    pub scope: String,
     principal: String,
     description: String,
 }
 
 impl Assignment {
-    fn read(known: &Value) -> Self {
+    pub(super) fn read(known: &Value) -> Self {
         let text = |key: &str| known.pointer(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         Self {
             id: text("/id"),

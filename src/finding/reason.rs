@@ -90,6 +90,9 @@ pub enum Reason {
     NotLookedAt,
     IssuerUnreachable,
     SigningKeyNotPublished,
+    IdentityNotInAzure,
+    FederatedCredentialMissing,
+    RoleMissing,
     OwnedByAnother,
     RefusedByCluster,
     // Wiring a pod.

@@ -36,9 +36,9 @@ fn of_namespaces(all: &Gathered) -> Vec<Finding> {
         all.identities.iter().map(|identity| ((&*identity.namespace, &*identity.name), identity)).collect();
     let refused =
         all.clusters.iter().filter_map(|cluster| match identities.get(&(&*cluster.identity.0, &*cluster.identity.1)) {
-            Some(identity) => refused(cluster, identity, &labels),
+            Some(identity) => refused(cluster, identity, &labels).or_else(|| said(cluster)),
             None if all.has_all_identities => missing(cluster),
-            None => None,
+            None => said(cluster),
         });
     let unused = all.identities.iter().filter_map(|identity| unused(identity, &labels));
     refused.chain(unused).collect()
@@ -56,6 +56,17 @@ fn refused(cluster: &Cluster, identity: &KnownIdentity, labels: &BTreeMap<&str, 
     );
     let remedy = "add the namespace to spec.allowedNamespaces.list of the identity";
     Some(cluster.spot.finding(error(Reason::NamespaceNotAllowed, message, remedy)))
+}
+
+/// What CAPZ says, where it could not be told: it may be that what has changed since is not looked at yet.
+fn said(cluster: &Cluster) -> Option<Finding> {
+    let (namespace, name) = &cluster.identity;
+    let message = format!(
+        "CAPZ says that AzureClusterIdentity {namespace}/{name} does not allow the namespace {:?}, and does nothing for it",
+        cluster.namespace
+    );
+    let remedy = "add the namespace to spec.allowedNamespaces of the identity; if it is there, see what CAPZ logs";
+    Some(cluster.refused.as_ref()?.finding(error(Reason::NamespaceNotAllowed, message, remedy)))
 }
 
 fn missing(cluster: &Cluster) -> Option<Finding> {
@@ -148,8 +159,6 @@ fn in_one_process(first: &CredentialFile) -> Problem {
 
 /// Issuers that are missing, or that differ from the one that Entra is told of.
 fn issuers(issuers: &[KnownIssuer], expected: Option<&str>) -> Vec<Finding> {
-    let of_kind = issuers.iter().find(|known| known.of == Of::Kind).and_then(|known| known.issuer.as_deref());
-    let expected = expected.or(of_kind);
     issuers.iter().filter_map(|known| issuer(known, expected)).collect()
 }
 

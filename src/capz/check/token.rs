@@ -14,11 +14,11 @@ const FILE_OF_ASO: &str = "/var/run/secrets/tokens/azure-identity";
 const FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
 const WEBHOOK: &str = "azure.workload.identity/use";
 
-const HOUR: i64 = 3600;
+pub(super) const HOUR: i64 = 3600;
 /// What Entra's refusal names as the most.
-const MOST_HOURS: i64 = 25;
+pub(super) const MOST_HOURS: i64 = 25;
 /// Up to which nobody has seen a refusal.
-const DAY_HOURS: i64 = 24;
+pub(super) const DAY_HOURS: i64 = 24;
 
 /// A projected token of a service account that the container has a file of.
 struct Mounted<'n> {
