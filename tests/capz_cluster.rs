@@ -6,106 +6,135 @@
 
 mod support;
 
-use std::{
-    cell::OnceCell,
-    fs,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-};
+use std::{collections::BTreeMap, fs, path::Path, process::Stdio};
 
-use azure_standin::{Settings, Standin, world::PublicDocument};
+use azure_standin::{
+    fault::{Effect, Fault},
+    operation::Operation,
+    world::PublicDocument,
+};
 use serde_json::{Value, json};
 use support::{
     cluster::{OwnCluster, kubeconfig, kubectl, succeeds},
-    golden, read, testdata, text,
+    golden, read,
+    subscription::{SUBSCRIPTION, Subscription},
+    testdata, text,
 };
 
-const ISSUER: &str = "https://oidc.example.com/mgmt/";
+const ISSUER: &str = "https://mgmtoidc.z13.web.core.windows.net";
 const DOCUMENTS: [(&str, &str); 2] =
-    [("openid-configuration", ".well-known/openid-configuration"), ("jwks", "openid/v1/jwks")];
+    [("openid-configuration", "/.well-known/openid-configuration"), ("jwks", "/openid/v1/jwks")];
 const IDENTITY: [&str; 2] = ["azureclusteridentity", "cluster-identity"];
+/// As the tutorial has them, where Azure chooses others.
+const CLIENT: &str = "2f6e0f2a-7c33-4b0a-9c27-0d3b1e5a4c11";
+const OBJECTS: [(&str, &str); 2] =
+    [("capz", "33333333-2222-4333-8444-555555555555"), ("nodes", "44444444-2222-4333-8444-555555555555")];
+const CONTRIBUTOR: &str = "b24988ac-6180-42a0-ab88-20f7382dd24c";
 
 /// A folder in which somebody follows the tutorial, and the world around it.
 struct Desk {
-    folder: PathBuf,
-    standin: Standin,
-    cluster: OnceCell<OwnCluster>,
+    azure: Subscription,
+    cluster: Option<OwnCluster>,
+    /// Commands that set variables.
+    variables: String,
+    /// Ids of the tutorial, and those that Azure chose for them.
+    ids: Vec<(&'static str, String)>,
 }
 
 impl Desk {
     async fn new() -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("capz-tutorial");
-        if folder.exists() {
-            fs::remove_dir_all(&folder).expect("an old folder goes");
-        }
-        fs::create_dir_all(&folder).expect("a folder");
-        let standin = Standin::start(Settings::default()).await.expect("a stand-in");
-        fs::write(folder.join("ca.pem"), &standin.about().ca_pem).expect("a CA");
-        Self { folder, standin, cluster: OnceCell::new() }
+        let azure = Subscription::start("capz-tutorial", &["mgmtoidc"]).await;
+        Self { azure, cluster: None, variables: String::new(), ids: Vec::new() }
     }
 
     /// What a command prints, and how it ends.
     fn run(&self, command: &str) -> (i32, String, String) {
         let binary = Path::new(env!("CARGO_BIN_EXE_hcp-identity")).parent().expect("a folder");
         let path = std::env::var("PATH").expect("a PATH");
-        let mut shell = Command::new("sh");
+        let mut shell = self.azure.program("sh");
         shell
-            .args(["-c", command])
-            .current_dir(&self.folder)
+            .args(["-c", &self.chosen(&format!("{}{command}", self.variables))])
             .env("PATH", format!("{}:{path}", binary.display()))
-            .env("SSL_CERT_FILE", self.folder.join("ca.pem"))
-            .envs(self.standin.proxy_environment())
             .stdin(Stdio::null());
-        if self.cluster.get().is_some() {
+        if self.cluster.is_some() {
             shell.env("KUBECONFIG", kubeconfig());
         }
         let output = shell.output().expect("sh starts");
-        (output.status.code().expect("it exits"), text(output.stdout), text(output.stderr))
+        let shown = |bytes| self.ids.iter().fold(text(bytes), |text, (shown, chosen)| text.replace(chosen, shown));
+        (output.status.code().expect("it exits"), shown(output.stdout), shown(output.stderr))
     }
 
-    /// Does what a command does that needs Azure, Docker or the internet.
-    fn play(&self, command: &str) {
-        if command.starts_with("az storage blob upload") {
-            let (file, path) = DOCUMENTS.iter().find(|(file, _)| command.contains(file)).expect("a document");
-            self.publish(path, &read(&self.folder.join("capz").join(file)));
-        } else if command.starts_with("az identity federated-credential create") {
-            assert!(
-                self.planned_credentials().any(|words| words.iter().all(|word| command.contains(word))),
-                "{command}"
-            );
+    fn chosen(&self, text: &str) -> String {
+        self.ids.iter().fold(text.to_owned(), |text, (shown, chosen)| text.replace(shown, chosen))
+    }
+
+    /// Does what a command does that needs `az`, Docker or the internet.
+    async fn play(&mut self, command: &str) {
+        if command.starts_with("az ") {
+            let command = command.replace("$SUBSCRIPTION", SUBSCRIPTION);
+            self.play_az(Az::read(&command).unwrap_or_else(|problem| panic!("{command}: {problem}"))).await;
         } else if command == "kind create cluster --config capz/kind.yaml" {
-            assert!(read(&self.folder.join("capz/kind.yaml")).contains(ISSUER));
-            let key = self.folder.join("sa.key");
+            assert!(self.azure.read("capz/kind.yaml").contains(ISSUER));
+            let key = self.azure.folder.join("sa.key");
             let started = OwnCluster::start_with(
                 "capz-cluster",
                 &["--issuer", ISSUER, "--service-account-key", key.to_str().expect("a path")],
             );
-            assert!(self.cluster.set(started).is_ok(), "one cluster");
+            assert!(self.cluster.replace(started).is_none(), "one cluster");
         } else if command == "clusterctl init --infrastructure azure" {
             apply_files(&["cluster/capz", "cluster/crds/azureclusteridentities.yaml"]);
-        } else if command.starts_with("clusterctl generate cluster") {
+        } else if command == "clusterctl generate cluster prod --kubernetes-version v1.34.1 > prod.yaml" {
             let case = "capz/wire/what-clusterctl-generates-of-the-default-flavor/input.yaml";
-            fs::copy(testdata(case), self.folder.join("prod.yaml")).expect("a stream");
+            let stream = self.chosen(&read(&testdata(case)));
+            fs::write(self.azure.folder.join("prod.yaml"), stream).expect("a stream");
         } else {
-            let others = ["az ", "clusterctl ", "kubectl apply -f wired.yaml"];
-            assert!(others.iter().any(|known| command.starts_with(known)), "nobody plays {command}");
+            let of_another_cluster = [
+                "kubectl apply -f wired.yaml",
+                "clusterctl init --infrastructure azure --kubeconfig mgmt.kubeconfig",
+                "clusterctl move --to-kubeconfig mgmt.kubeconfig",
+            ];
+            assert!(of_another_cluster.contains(&command), "nobody plays {command}");
         }
     }
 
-    /// The words that each federated credential of the plan is made with.
-    fn planned_credentials(&self) -> impl Iterator<Item = Vec<String>> {
-        let plan = "hcp-identity capz plan --cluster-name mgmt --tenant-id contoso.com -o json";
-        let (_, stdout, stderr) = self.run(&format!("{plan} --issuer {ISSUER}"));
-        let plan: Value = serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stderr}"));
-        let credentials = plan["tokens"]["federatedCredentials"].as_array().expect("credentials").clone();
-        let word = |credential: &Value, key: &str| format!(" {}", credential[key].as_str().expect("a word"));
-        let words = move |one: Value| ["name", "issuer", "subject", "audience"].map(|key| word(&one, key)).to_vec();
-        credentials.into_iter().map(words)
+    async fn play_az(&mut self, az: Az) {
+        match az {
+            Az::Identity { name, group } => {
+                let path = format!(
+                    "/resourceGroups/{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}"
+                );
+                let made = self.azure.put(&path, "2024-11-30", &json!({"location": "westeurope"})).await;
+                let id = |key: &str| made["properties"][key].as_str().unwrap_or_else(|| panic!("{made}")).to_owned();
+                let (_, object) = OBJECTS.iter().find(|(known, _)| *known == name).expect("one of the tutorial");
+                self.ids.push((object, id("principalId")));
+                if name == "capz" {
+                    self.ids.push((CLIENT, id("clientId")));
+                }
+            }
+            Az::Contributor { object } => {
+                let principal = self.ids.iter().find(|(shown, _)| *shown == object);
+                let (_, principal) = principal.unwrap_or_else(|| panic!("{object} is nobody"));
+                let path = format!("/providers/Microsoft.Authorization/roleAssignments/{object}");
+                let role = format!(
+                    "/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{CONTRIBUTOR}"
+                );
+                let body = json!({"properties": {
+                    "principalId": principal, "roleDefinitionId": role, "principalType": "ServicePrincipal",
+                }});
+                let made = self.azure.put(&path, "2022-04-01", &body).await;
+                assert_eq!(made["properties"]["principalId"], **principal, "{made}");
+            }
+        }
     }
 
     fn publish(&self, path: &str, body: &str) {
         let document = PublicDocument { url: format!("{ISSUER}{path}"), body: body.to_owned() };
-        self.standin.azure().with_world_mut(|world| world.publish(document));
+        self.azure.standin.azure().with_world_mut(|world| world.publish(document));
+    }
+
+    /// What the website has is published again.
+    fn publish_nothing_else(&self) {
+        self.azure.standin.azure().with_world_mut(|world| world.documents.clear());
     }
 
     /// The findings of a check: severity and reason, in order; and how it ends.
@@ -122,9 +151,70 @@ impl Desk {
     }
 
     fn apply(&self, more: &str) -> (i32, String, String) {
-        let key_pair = "--private-key sa.key --public-key sa.pub";
-        let ids = "--tenant-id 99999999-2222-4333-8444-555555555555 --client-id 2f6e0f2a-7c33-4b0a-9c27-0d3b1e5a4c11";
-        self.run(&format!("hcp-identity capz apply --cluster-name mgmt --issuer {ISSUER} {ids} {key_pair} {more}"))
+        self.run(&format!("hcp-identity capz apply $CLUSTER --client-id {CLIENT} {more}"))
+    }
+}
+
+/// What the tutorial does with `az`, and nothing else.
+#[derive(Debug, PartialEq)]
+enum Az {
+    Identity { name: String, group: String },
+    Contributor { object: String },
+}
+
+impl Az {
+    /// Reads every word: those of the command, each flag and what it is of.
+    fn read(command: &str) -> Result<Self, String> {
+        let words: Vec<_> = command.split_whitespace().collect();
+        let start = words.iter().position(|word| word.starts_with("--")).unwrap_or(words.len());
+        let mut flags = BTreeMap::new();
+        for pair in words[start..].chunks(2) {
+            let &[flag, value] = pair else { return Err(format!("{pair:?} has no value")) };
+            if flags.insert(flag, value.to_owned()).is_some() {
+                return Err(format!("{flag} is given twice"));
+            }
+        }
+        let mut take = |flag: &str| flags.remove(flag).ok_or_else(|| format!("{flag} is missing"));
+        let read = match words[..start] {
+            ["az", "identity", "create"] => Self::Identity { name: take("--name")?, group: take("--resource-group")? },
+            ["az", "role", "assignment", "create"] => {
+                let fixed = [
+                    ("--assignee-principal-type", "ServicePrincipal".to_owned()),
+                    ("--role", "Contributor".to_owned()),
+                    ("--scope", format!("/subscriptions/{SUBSCRIPTION}")),
+                ];
+                for (flag, wanted) in fixed {
+                    let found = take(flag)?;
+                    if found != wanted {
+                        return Err(format!("{flag} is {found}, not {wanted}"));
+                    }
+                }
+                Self::Contributor { object: take("--assignee-object-id")? }
+            }
+            _ => return Err(format!("{:?} is nothing that az does here", &words[..start])),
+        };
+        if flags.is_empty() { Ok(read) } else { Err(format!("{flags:?} is nothing that this command has")) }
+    }
+}
+
+#[test]
+fn a_typo_in_a_command_of_az_is_seen() {
+    let role = "az role assignment create --assignee-object-id 3 --assignee-principal-type ServicePrincipal \
+                --role Contributor --scope /subscriptions/99999999-9999-9999-9999-999999999999";
+    let identity = "az identity create --name capz --resource-group mgmtoidc-oidc";
+    for command in [role, identity] {
+        assert!(Az::read(command).is_ok(), "{command}");
+        let words: Vec<_> = command.split_whitespace().collect();
+        let free = ["3", "capz", "mgmtoidc-oidc"];
+        for (at, word) in words.iter().enumerate().filter(|(_, word)| !free.contains(word)) {
+            let mut typo = words.clone();
+            let doubled = format!("{word}{}", &word[word.len() - 1..]);
+            typo[at] = &doubled;
+            assert!(Az::read(&typo.join(" ")).is_err(), "{doubled} passes");
+            typo.remove(at);
+            assert!(Az::read(&typo.join(" ")).is_err(), "{word} is not missed");
+        }
+        assert!(Az::read(&format!("{command} --verbose yes")).is_err());
     }
 }
 
@@ -146,7 +236,7 @@ fn set_client(manager: &str, client: &str) {
         "apiVersion": "infrastructure.cluster.x-k8s.io/v1beta1",
         "kind": "AzureClusterIdentity",
         "metadata": {"name": "cluster-identity"},
-        "spec": {"clientID": client, "tenantID": "99999999-2222-4333-8444-555555555555", "type": "WorkloadIdentity"},
+        "spec": {"clientID": client, "tenantID": "11111111-1111-1111-1111-111111111111", "type": "WorkloadIdentity"},
     });
     let arguments = ["apply", "--server-side", "--force-conflicts", "--field-manager", manager, "-f", "-"];
     succeeds(kubectl().args(arguments), &identity.to_string());
@@ -154,19 +244,22 @@ fn set_client(manager: &str, client: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_becomes_a_management_cluster_without_a_secret() {
-    let desk = Desk::new().await;
-    every_command_does_what_the_tutorial_shows(&desk);
+    let mut desk = Desk::new().await;
+    every_command_does_what_the_tutorial_shows(&mut desk).await;
+    let desk = desk;
     nothing_is_found_of_a_cluster_that_is_as_it_should_be(&desk);
     an_issuer_that_entra_would_not_take_is_found(&desk);
     kinds_that_are_not_served_are_said(&desk);
     whoever_may_only_read_may_check(&desk);
+    the_key_pair_is_held_against_the_cluster_and_what_is_published(&desk);
+    tokens_are_read_and_not_shown(&desk);
     objects_are_held_against_each_other_across_files_and_cluster(&desk);
     fields_of_others_are_not_taken(&desk);
     what_is_rehearsed_is_not_written(&desk);
     where_one_thing_is_refused_nothing_is_written(&desk);
 }
 
-fn every_command_does_what_the_tutorial_shows(desk: &Desk) {
+async fn every_command_does_what_the_tutorial_shows(desk: &mut Desk) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/capz.md");
     let document = read(&path);
     let mut actual = String::new();
@@ -182,11 +275,15 @@ fn every_command_does_what_the_tutorial_shows(desk: &Desk) {
         if let Some(command) = line.strip_prefix("$ ").filter(|_| block == "```console") {
             actual += &desk.run(command).1;
             commands += 1;
+            let first = command.split_whitespace().next().unwrap_or_default();
+            if first.contains('=') {
+                desk.variables += &format!("{command}\n");
+            }
         } else if block == "```sh" && line != block {
-            desk.play(line);
+            desk.play(line).await;
         }
     }
-    assert!(commands >= 6, "the tutorial shows no commands");
+    assert!(commands >= 12, "the tutorial shows no commands");
     golden(&path, &actual);
 }
 
@@ -199,26 +296,28 @@ fn nothing_is_found_of_a_cluster_that_is_as_it_should_be(desk: &Desk) {
 }
 
 fn an_issuer_that_entra_would_not_take_is_found(desk: &Desk) {
-    let published = |file: &str| read(&desk.folder.join("capz").join(file));
+    let published = |file: &str| desk.azure.read(&format!("issuer/{file}"));
     let [(discovery, discovery_path), (keys, keys_path)] = DOCUMENTS;
     // As the cluster says itself, and its issuer publishes under another name.
-    let without_slash = ISSUER.trim_end_matches('/');
-    desk.check_is(&format!("--issuer {without_slash}"), 1, &["error[IssuerMismatch]", "error[IssuerMismatch]"]);
+    let with_slash = format!("{ISSUER}/");
+    desk.check_is(&format!("--issuer {with_slash}"), 1, &["error[IssuerMismatch]", "error[IssuerMismatch]"]);
 
     let own_name = format!("\"{ISSUER}\"");
-    desk.publish(discovery_path, &published(discovery).replace(&own_name, &format!("\"{without_slash}\"")));
+    desk.publish(discovery_path, &published(discovery).replace(&own_name, &format!("\"{with_slash}\"")));
     desk.check_is("", 1, &["error[IssuerMismatch]"]);
-    desk.publish(discovery_path, &published(discovery));
+    desk.publish_nothing_else();
 
     desk.publish(keys_path, &published(keys).replace("\"kid\": \"", "\"kid\": \"x"));
     desk.check_is("", 1, &["error[SigningKeyNotPublished]"]);
     let (_, stdout, _) = desk.run("hcp-identity capz check");
     assert!(stdout.contains(&format!("error[SigningKeyNotPublished]: {ISSUER}{keys_path}: keys: ")), "{stdout}");
+    desk.publish_nothing_else();
 
-    let documents = desk.standin.azure().with_world_mut(|world| std::mem::take(&mut world.documents));
+    let faults = &desk.azure.standin.azure().faults;
+    let gone = Effect::Status { status: 404, retry_after_seconds: None };
+    faults.add(Fault { path_contains: Some(discovery_path.to_owned()), ..Fault::always(Operation::ReadWebsite, gone) });
     desk.check_is("", 1, &["error[IssuerUnreachable]"]);
-    desk.standin.azure().with_world_mut(|world| world.documents = documents);
-    desk.publish(keys_path, &published(keys));
+    faults.clear();
     desk.check_is("", 0, &[]);
 }
 
@@ -260,7 +359,45 @@ fn whoever_may_only_read_may_check(desk: &Desk) {
             "",
         );
     }
+    // Without the right to ask for tokens, that is said, and all else is looked at.
+    desk.check_is("--as reader", 0, &["note[NotLookedAt]", "note[NotLookedAt]"]);
+    let (_, stdout, _) = desk.run("hcp-identity capz check --as reader");
+    assert!(stdout.contains("ServiceAccount capz-system/capz-manager: a token of it is not looked at: "), "{stdout}");
+    let role =
+        ["create", "role", "token-reader", "-n", "capz-system", "--verb=create", "--resource=serviceaccounts/token"];
+    succeeds(kubectl().args(role), "");
+    let binding =
+        ["create", "rolebinding", "token-reader", "-n", "capz-system", "--role=token-reader", "--user=reader"];
+    succeeds(kubectl().args(binding), "");
     desk.check_is("--as reader", 0, &[]);
+}
+
+fn the_key_pair_is_held_against_the_cluster_and_what_is_published(desk: &Desk) {
+    desk.check_is("--private-key sa.key --public-key sa.pub --cluster-name mgmt", 0, &[]);
+    desk.run("openssl genrsa -out other.key 2048 && openssl rsa -in other.key -pubout -out other.pub");
+    let other = "--private-key other.key --public-key other.pub";
+    desk.check_is(other, 1, &["error[SigningKeyMissing]", "error[SigningKeyNotPublished]"]);
+    let (exit, stdout, stderr) = desk.run("hcp-identity capz check --private-key other.key --public-key sa.pub");
+    assert_eq!((exit, stdout.as_str()), (2, ""), "{stderr}");
+    assert!(stderr.contains("do not belong together"), "{stderr}");
+    // The Secret in which a cluster awaits the pair.
+    desk.check_is("--cluster-name other", 1, &["error[SigningKeyMissing]"]);
+    desk.check_is("--cluster-name mgmt --namespace kube-system", 1, &["error[SigningKeyMissing]"]);
+    let (_, stdout, _) = desk.run("hcp-identity capz check --cluster-name other");
+    assert!(stdout.starts_with("error[SigningKeyMissing]: cluster: Secret default/other-sa: is not there"), "{stdout}");
+    desk.check_is("--cluster-name mgmt --as reader", 0, &["warning[NotLookedAt]"]);
+    let (exit, _, stderr) = desk.run("hcp-identity capz check -f wired.yaml --cluster-name mgmt");
+    assert_eq!(exit, 2);
+    assert!(stderr.contains("--cluster-name is for a cluster"), "{stderr}");
+}
+
+/// Nothing that can sign in is shown, whatever is asked.
+fn tokens_are_read_and_not_shown(desk: &Desk) {
+    let everything = "--private-key sa.key --public-key sa.pub --cluster-name mgmt --subscription-id $SUBSCRIPTION";
+    for more in ["", "-o json", "--issuer https://elsewhere.example.com", "--as reader"] {
+        let (_, stdout, stderr) = desk.run(&format!("hcp-identity capz check {everything} {more}"));
+        assert!(!stdout.contains("eyJ") && !stderr.contains("eyJ"), "{more}");
+    }
 }
 
 fn objects_are_held_against_each_other_across_files_and_cluster(desk: &Desk) {
@@ -270,7 +407,7 @@ fn objects_are_held_against_each_other_across_files_and_cluster(desk: &Desk) {
         "apiVersion": "infrastructure.cluster.x-k8s.io/v1beta1", "kind": "AzureCluster",
         "metadata": {"name": "foreign", "namespace": "team-b"}, "spec": {"identityRef": reference},
     });
-    fs::write(desk.folder.join("foreign.yaml"), cluster.to_string()).expect("a file");
+    fs::write(desk.azure.folder.join("foreign.yaml"), cluster.to_string()).expect("a file");
     // Of the file alone nothing can be told.
     desk.check_is("-f foreign.yaml", 0, &[]);
     desk.check_is("-f foreign.yaml --context test", 1, &["error[NamespaceNotAllowed]"]);
@@ -280,7 +417,7 @@ fn objects_are_held_against_each_other_across_files_and_cluster(desk: &Desk) {
     let place = "error[NamespaceNotAllowed]: cluster: AzureCluster team-b/foreign: spec.identityRef: ";
     assert!(stdout.starts_with(place), "{stdout}");
     let nameless = cluster.to_string().replace("\"cluster-identity\"", "\"nobody\"");
-    fs::write(desk.folder.join("nameless.yaml"), nameless).expect("a file");
+    fs::write(desk.azure.folder.join("nameless.yaml"), nameless).expect("a file");
     desk.check_is("-f nameless.yaml", 0, &[]);
     desk.check_is("-f nameless.yaml --context test", 1, &["error[NamespaceNotAllowed]", "error[IdentityNotFound]"]);
     succeeds(kubectl().args(["delete", "namespace", "team-b", "--wait=false"]), "");
@@ -301,7 +438,7 @@ fn fields_of_others_are_not_taken(desk: &Desk) {
     let (exit, stdout, stderr) = desk.apply("--force-conflicts");
     assert_eq!((exit, stderr.as_str()), (0, ""));
     assert_eq!(stdout, "unchanged: Secret default/mgmt-sa\nupdated: AzureClusterIdentity default/cluster-identity\n");
-    assert_eq!(get(&IDENTITY, "{.spec.clientID}"), "2f6e0f2a-7c33-4b0a-9c27-0d3b1e5a4c11");
+    assert_eq!(get(&IDENTITY, "{.spec.clientID}"), desk.chosen(CLIENT));
 }
 
 fn what_is_rehearsed_is_not_written(desk: &Desk) {
@@ -317,7 +454,7 @@ fn what_is_rehearsed_is_not_written(desk: &Desk) {
     assert_eq!((exit, &answer["steps"], &answer["findings"]), (0, &steps, &json!([])));
     assert_eq!(version(), before);
     // Nothing that is applied is printed.
-    let private = read(&desk.folder.join("sa.key"));
+    let private = desk.azure.read("sa.key");
     assert!(!private.lines().any(|line| stdout.contains(line)));
 }
 

@@ -17,11 +17,12 @@ pub(super) enum Differing {
 }
 
 /// A credential that is there.
-struct Known {
-    name: String,
-    issuer: String,
-    subject: String,
-    audiences: Vec<String>,
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Known {
+    pub name: String,
+    pub issuer: String,
+    pub subject: String,
+    pub audiences: Vec<String>,
 }
 
 /// What is to be done for a wanted credential.
@@ -33,7 +34,7 @@ enum Step<'k> {
 }
 
 impl Known {
-    fn read(known: &Value) -> Self {
+    pub(super) fn read(known: &Value) -> Self {
         let text = |key: &str| known.pointer(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let audiences = known.pointer("/properties/audiences").and_then(Value::as_array).into_iter().flatten();
         Self {

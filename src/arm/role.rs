@@ -28,11 +28,12 @@ impl Roles {
 }
 
 /// A role that somebody has somewhere.
-pub(super) struct Assignment {
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Assignment {
     pub(super) id: String,
     /// The GUID of the role, in lower case.
-    pub(super) role: String,
-    pub(super) scope: String,
+    pub role: String,
+    pub scope: String,
     pub(super) principal: String,
     pub(super) description: String,
 }

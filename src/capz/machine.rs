@@ -55,6 +55,13 @@ impl IdentityId {
         }
     }
 
+    /// Its subscription, its resource group and its name.
+    #[must_use]
+    pub fn parts(&self) -> (&str, &str, &str) {
+        let part = |number| self.0.split('/').nth(number).unwrap_or_default();
+        (part(2), part(4), part(8))
+    }
+
     /// As machines name it.
     #[must_use]
     pub fn provider_id(&self) -> String {
@@ -114,6 +121,13 @@ pub(super) fn changes(spec: &Node, at: &FieldPath, wanted: Option<&IdentityId>) 
         (_, Some(_)) => {}
     }
     if problems.is_empty() { Ok(changes) } else { Err(problems) }
+}
+
+/// The identities that a machine names, and where.
+pub(super) fn identity_ids(spec: &Node, at: &FieldPath) -> impl Iterator<Item = (FieldPath, IdentityId)> {
+    let field = at.key(IDENTITIES);
+    let ids = identities(spec, at).unwrap_or_default().into_iter().enumerate();
+    ids.filter_map(move |(index, id)| Some((field.index(index).key("providerID"), IdentityId::new(id).ok()?)))
 }
 
 /// What only machines with an identity of their own may have.

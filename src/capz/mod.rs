@@ -10,11 +10,15 @@ mod machine;
 mod plan;
 mod wire;
 
-pub use check::{Answer, Asked, Checker, KINDS, Kind, Summary, tokens};
+pub use check::{
+    ACCOUNTS, Answer, Asked, Checker, Claims, Held, InAzure, KINDS, Kind, Signing, Summary, Trusted, in_azure, tokens,
+};
 pub use cluster_identity::is_tenant;
 pub use key_pair::{NoPair, pair, pair_secret};
 pub use machine::{IdentityId, NoIdentity};
-pub use plan::{Certificate, KeyFiles, Plan, Request, SecretName, SignIn, Subscription, Tokens, plan};
+pub use plan::{
+    Certificate, KeyFiles, Plan, Request, SecretName, SignIn, Subscription, Tokens, pair_secret_name, plan,
+};
 pub use wire::{Wired, Wiring, wire};
 
 /// The group and the version of CAPZ's kinds.

@@ -265,7 +265,9 @@ fn tokens(request: &Request, issuer: &Issuer, notes: &mut Vec<String>) -> io::Re
     })
 }
 
-pub(super) fn pair_secret_name(cluster: &ObjectName) -> String {
+/// The Secret in which Cluster API awaits the key pair of a cluster.
+#[must_use]
+pub fn pair_secret_name(cluster: &ObjectName) -> String {
     format!("{cluster}-sa")
 }
 

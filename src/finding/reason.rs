@@ -81,6 +81,7 @@ pub enum Reason {
     AsoSecretControllerOn,
     SharedCredentialCache,
     TokenNotMounted,
+    TokenLifetimeTooLong,
     IssuerMissing,
     IssuerMismatch,
     SigningKeyMissing,
@@ -89,6 +90,9 @@ pub enum Reason {
     NotLookedAt,
     IssuerUnreachable,
     SigningKeyNotPublished,
+    IdentityNotInAzure,
+    FederatedCredentialMissing,
+    RoleMissing,
     OwnedByAnother,
     RefusedByCluster,
     // Wiring a pod.

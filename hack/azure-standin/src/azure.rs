@@ -178,6 +178,7 @@ impl Azure {
                 });
                 exists.then_some(service)
             }
+            Service::Website { .. } if self.is_document(host, path) => Some(Service::Documents),
             Service::Website { account } => {
                 self.with_world(|world| world.arm.accounts.contains_key(account)).then_some(service)
             }
@@ -189,12 +190,16 @@ impl Azure {
     }
 
     /// A document of the world is in front of what an account has.
+    fn is_document(&self, host: &str, path: &str) -> bool {
+        self.with_world(|world| world.documents.contains_key(&(host.to_owned(), path.to_owned())))
+    }
+
     fn keeps_blobs(&self, cloud: Cloud, account: &str, host: &str, path: &str) -> bool {
-        self.with_world(|world| {
-            let is_document = world.documents.contains_key(&(host.to_owned(), path.to_owned()));
+        let is_known = self.with_world(|world| {
             let known = world.arm.accounts.get(account).and_then(|account| world.arm.tenant_of(&account.id()));
-            !is_document && known.is_some_and(|tenant| world.cloud_of(&tenant) == cloud)
-        })
+            known.is_some_and(|tenant| world.cloud_of(&tenant) == cloud)
+        });
+        is_known && !self.is_document(host, path)
     }
 
     /// Answers a request, or does to it what a fault says.

@@ -17,6 +17,7 @@ use crate::{
 /// What is kept of it.
 pub(super) struct KnownIdentity {
     pub(super) allowed_namespaces: Spot,
+    pub(super) client: Spot,
     pub(super) namespace: String,
     pub(super) name: String,
     pub(super) kind: Kind,
@@ -69,8 +70,9 @@ pub(super) fn look(object: &Located) -> (Option<KnownIdentity>, Vec<Problem>) {
         _ => Kind::Other,
     };
     let allowed_namespaces = Spot::of(object, &field_of(ALLOWED_NAMESPACES));
+    let client = Spot::of(object, &field_of("clientID"));
     let (namespace, name) = (reference.namespace, reference.name);
-    (Some(KnownIdentity { allowed_namespaces, namespace, name, kind, allowed }), problems)
+    (Some(KnownIdentity { allowed_namespaces, client, namespace, name, kind, allowed }), problems)
 }
 
 fn of_type(spec: &Node, identity_type: &str) -> Vec<Problem> {

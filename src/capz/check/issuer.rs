@@ -34,6 +34,11 @@ const ISSUER: &str = "service-account-issuer";
 /// Bounds on a patch, which is a few lines.
 const LIMITS: Limits = Limits { document_bytes: 1 << 20, object_bytes: 8 << 20, alias_bytes: 1 << 20, nesting: 100 };
 
+/// That of kind, if one was read.
+pub(super) fn of_any_kind(known: &[KnownIssuer]) -> Option<&str> {
+    known.iter().find(|known| known.of == Of::Kind)?.issuer.as_deref()
+}
+
 pub(super) fn of_control_plane(object: &Located) -> Option<KnownIssuer> {
     let path = FieldPath::of("spec.kubeadmConfigSpec.clusterConfiguration");
     let configuration = super::at(object.node(), "spec.kubeadmConfigSpec.clusterConfiguration")?;

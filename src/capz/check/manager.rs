@@ -1,9 +1,8 @@
 //! The Deployments that sign in: CAPZ's manager, and the Azure Service Operator beside it.
 
-use super::{Spot, items};
+use super::{Spot, items, token};
 use crate::{
-    capz::plan::AUDIENCE,
-    finding::FieldPath,
+    finding::{FieldPath, Finding},
     input::Located,
     manifest::{Content, Node},
 };
@@ -11,11 +10,11 @@ use crate::{
 pub(super) struct Manager {
     pub(super) who: Who,
     pub(super) arguments: Spot,
-    pub(super) volumes: Spot,
     /// The one namespace that it looks after; None: all of them.
     pub(super) watched: Option<String>,
     pub(super) aso_secrets: AsoSecrets,
-    pub(super) token: Token,
+    /// What keeps it from having its token, once it needs one.
+    pub(super) token: Vec<Finding>,
     /// Whose token it is.
     pub(super) account: Account,
 }
@@ -43,16 +42,6 @@ pub(super) enum AsoSecrets {
     Off,
 }
 
-/// The token of the service account, for Entra.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Token {
-    Mounted,
-    /// The webhook of azure-workload-identity is asked to mount it.
-    AskedFor,
-    OfAnotherAudience(String),
-    None,
-}
-
 const CAPZ: &str = "capz-controller-manager";
 const CAPZ_OF_HYPERSHIFT: &str = "capi-provider";
 const ASO: &str = "azureserviceoperator-controller-manager";
@@ -78,10 +67,9 @@ pub(super) fn look(object: &Located) -> Option<Manager> {
     Some(Manager {
         who,
         arguments: Spot::of(object, &pod_path.key("containers").index(index).key("args")),
-        volumes: Spot::of(object, &pod_path.key("volumes")),
         watched: flag("namespace").filter(|name| !name.is_empty()).map(|name| namespace(name, object)),
         aso_secrets: if is_off { AsoSecrets::Off } else { AsoSecrets::On },
-        token: token(template, pod, manager),
+        token: token::problems(who, template, manager).into_iter().map(|problem| object.finding(problem)).collect(),
         account: account(object, pod, &pod_path),
     })
 }
@@ -105,23 +93,4 @@ fn flag<'n>(argument: &'n Node, name: &str) -> Option<&'n str> {
 /// A variable stands for the Deployment's own namespace, as HyperShift has it.
 fn namespace(name: &str, object: &Located) -> String {
     if name.starts_with("$(") { object.reference().namespace } else { name.to_owned() }
-}
-
-fn token(template: &Node, pod: &Node, manager: &Node) -> Token {
-    let mounted: Vec<_> = items(manager.get("volumeMounts")).filter_map(|mount| mount.text("name")).collect();
-    let audiences: Vec<_> = items(pod.get("volumes"))
-        .filter(|volume| volume.text("name").is_some_and(|name| mounted.contains(&name)))
-        .flat_map(|volume| items(volume.get("projected").and_then(|projected| projected.get("sources"))))
-        .filter_map(|source| source.get("serviceAccountToken"))
-        // The one without an audience is the API server's.
-        .filter_map(|token| token.text("audience"))
-        .collect();
-    let labels = template.get("metadata").and_then(|metadata| metadata.get("labels"));
-    let asked_for = labels.and_then(|labels| labels.text("azure.workload.identity/use")) == Some("true");
-    match audiences.first() {
-        _ if audiences.contains(&AUDIENCE) => Token::Mounted,
-        _ if asked_for => Token::AskedFor,
-        Some(audience) => Token::OfAnotherAudience((*audience).to_owned()),
-        None => Token::None,
-    }
 }

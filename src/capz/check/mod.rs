@@ -4,12 +4,15 @@
 
 mod account;
 mod allowed;
+mod azure;
+mod claims;
 mod identity;
 mod issuer;
 mod kinds;
 mod manager;
 mod published;
 mod together;
+mod token;
 
 use std::{
     io::{self, BufRead},
@@ -23,10 +26,12 @@ use issuer::KnownIssuer;
 use manager::Manager;
 use serde_json::Value;
 
+pub use azure::{Held, InAzure, Trusted, in_azure};
+pub use claims::{ACCOUNTS, Claims};
 pub use kinds::{KINDS, Kind};
-pub use published::{Answer, Asked, tokens};
+pub use published::{Answer, Asked, Signing, tokens};
 
-use super::{API_VERSION, cluster_identity, machine};
+use super::{API_VERSION, IdentityId, cluster_identity, machine};
 use crate::{
     finding::{FieldPath, Finding, FindingsOfDocument, ObjectRef, Place, Problem, Reason},
     input::{self, Located, Visitor, place},
@@ -65,6 +70,8 @@ pub struct Gathered {
     issuers: Vec<KnownIssuer>,
     /// What is wrong with machines whose nodes get no secret.
     machines: Vec<Finding>,
+    /// Those that their nodes sign in as.
+    machine_identities: Vec<(Spot, IdentityId)>,
     /// Whether an identity that is not among these is nowhere.
     has_all_identities: bool,
     objects: usize,
@@ -75,6 +82,8 @@ struct Cluster {
     spot: Spot,
     namespace: String,
     identity: (String, String),
+    /// Where CAPZ says that the identity does not allow its namespace.
+    refused: Option<Spot>,
 }
 
 /// A field of an object that something may have to be said of.
@@ -142,6 +151,11 @@ impl<'f> Checker<'f> {
         self.issuer.get_or_insert(issuer);
     }
 
+    /// The issuer that everything is held against, as far as it is known.
+    fn expected_issuer(&self) -> Option<&str> {
+        self.issuer.as_deref().or_else(|| issuer::of_any_kind(&self.gathered.issuers))
+    }
+
     /// Whether what was read until now signs in with tokens of its cluster.
     #[must_use]
     pub fn signs_in_with_tokens(&self) -> bool {
@@ -155,7 +169,7 @@ impl<'f> Checker<'f> {
 
     /// Reports what only all objects together tell.
     pub fn finish(mut self) -> Summary {
-        for finding in together::findings(&self.gathered, self.issuer.as_deref()) {
+        for finding in together::findings(&self.gathered, self.expected_issuer()) {
             self.report(finding);
         }
         let Self { gathered: Gathered { identities, clusters, objects, .. }, documents, .. } = self;
@@ -204,6 +218,7 @@ impl Visitor for Checker<'_> {
             (kind, API_VERSION) => {
                 gathered.clusters.extend(cluster(&object, kind));
                 gathered.machines.extend(machine_problems(&object, kind));
+                gathered.machine_identities.extend(machine_identities(&object, kind));
                 Vec::new()
             }
             _ => {
@@ -223,6 +238,7 @@ impl Visitor for Checker<'_> {
         all.accounts.append(&mut of_document.accounts);
         all.issuers.append(&mut of_document.issuers);
         all.machines.append(&mut of_document.machines);
+        all.machine_identities.append(&mut of_document.machine_identities);
         all.objects += of_document.objects;
     }
 
@@ -246,7 +262,18 @@ fn cluster(object: &Located, kind: &str) -> Option<Cluster> {
     let namespace = object.reference().namespace;
     let of = reference.text("namespace").filter(|name| !name.is_empty()).unwrap_or(&namespace);
     let identity = (of.to_owned(), reference.text("name").unwrap_or_default().to_owned());
-    Some(Cluster { spot: Spot::of(object, &FieldPath::of(path)), namespace, identity })
+    Some(Cluster { spot: Spot::of(object, &FieldPath::of(path)), namespace, identity, refused: refused(object) })
+}
+
+/// Where a condition says it, as either version of Cluster API has them.
+fn refused(object: &Located) -> Option<Spot> {
+    const REASON: &str = "NamespaceNotAllowedByIdentity";
+    ["status.conditions", "status.v1beta2.conditions"].iter().find_map(|path| {
+        let says =
+            |condition: &Node| condition.text("reason") == Some(REASON) && condition.text("status") == Some("False");
+        let index = items(at(object.node(), path)).position(says)?;
+        Some(Spot::of(object, &FieldPath::of(path).index(index)))
+    })
 }
 
 fn machine_problems(object: &Located, kind: &str) -> Vec<Finding> {
@@ -262,6 +289,13 @@ fn machine_problems(object: &Located, kind: &str) -> Vec<Finding> {
         Err(problems) => problems,
     };
     problems.into_iter().map(|problem| object.finding(problem)).collect()
+}
+
+fn machine_identities(object: &Located, kind: &str) -> Vec<(Spot, IdentityId)> {
+    let of_kind = machine::KINDS.iter().find(|(machine, _)| *machine == kind);
+    let spec = of_kind.and_then(|(_, path)| Some((path, at(object.node(), path)?)));
+    let Some((path, spec)) = spec else { return Vec::new() };
+    machine::identity_ids(spec, &FieldPath::of(path)).map(|(field, id)| (Spot::of(object, &field), id)).collect()
 }
 
 /// The value at a path of plain keys.

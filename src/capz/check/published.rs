@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::together::difference;
+use super::{Claims, together::difference};
 use crate::{
     finding::{FieldPath, Finding, Place, Problem, Reason},
     provision::{Issuer, KeySet},
@@ -20,6 +20,21 @@ pub struct Answer {
 /// Or why there is no answer.
 pub type Asked = Result<Answer, String>;
 
+/// What is known of how the cluster signs.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Signing {
+    /// The id of the key pair that it is to sign with.
+    pub pair: Option<String>,
+    /// What its tokens say.
+    pub tokens: Vec<Claims>,
+}
+
+impl Signing {
+    fn keys(&self) -> Vec<&str> {
+        self.tokens.iter().map(|token| &*token.key).collect()
+    }
+}
+
 /// An API server has its documents where an issuer has them.
 const DISCOVERY: &str = Issuer::DISCOVERY;
 const KEYS: &str = Issuer::KEYS;
@@ -30,20 +45,26 @@ const KEYS: &str = Issuer::KEYS;
 pub async fn tokens(
     cluster: &Arc<str>,
     expected: Option<&str>,
+    signing: &Signing,
     own: impl AsyncFn(&str) -> Asked,
     published: impl AsyncFn(&str) -> Asked,
 ) -> (Option<String>, Vec<Finding>) {
     let mut findings = Vec::new();
     let mut known = |problem: Problem| findings.push(at(cluster, problem));
     let of_cluster = own_issuer(own(DISCOVERY).await).map_err(&mut known).ok();
-    let own_keys = own_keys(own(KEYS).await).map_err(&mut known).ok();
+    let own_keys = own_keys(own(KEYS).await).map_err(&mut known).unwrap_or_default();
+    if let Some(problem) = other_pair(signing, &own_keys) {
+        known(problem);
+    }
     if let (Some(own), Some(expected)) =
         (&of_cluster, expected.filter(|expected| of_cluster.as_deref() != Some(expected)))
     {
         known(other_issuer(own, expected));
     }
-    if let Some(issuer) = expected.or(of_cluster.as_deref()) {
-        findings.extend(of_published(issuer, &own_keys.unwrap_or_default(), published).await);
+    let wanted = expected.or(of_cluster.as_deref());
+    findings.extend(signing.tokens.iter().flat_map(|token| token.findings(cluster, wanted, of_cluster.as_deref())));
+    if let Some(issuer) = wanted {
+        findings.extend(of_published(issuer, &own_keys, signing, published).await);
     }
     (of_cluster, findings)
 }
@@ -97,7 +118,12 @@ fn other_issuer(own: &str, expected: &str) -> Problem {
 }
 
 /// What is wrong with the documents of an issuer, as Entra gets them.
-async fn of_published(issuer: &str, own_keys: &[String], published: impl AsyncFn(&str) -> Asked) -> Vec<Finding> {
+async fn of_published(
+    issuer: &str,
+    own_keys: &[String],
+    signing: &Signing,
+    published: impl AsyncFn(&str) -> Asked,
+) -> Vec<Finding> {
     let Ok(url) = Issuer::new(issuer).map(|issuer| issuer.below(DISCOVERY)) else {
         return vec![at(issuer, unreachable("is no https URL without user, query and fragment"))];
     };
@@ -106,11 +132,11 @@ async fn of_published(issuer: &str, own_keys: &[String], published: impl AsyncFn
         Err(problem) => return vec![at(&url, problem)],
     };
     let mut findings: Vec<_> = problem.map(|problem| at(&url, problem)).into_iter().collect();
-    let problem = match key_ids(published(&keys_url).await) {
-        Ok(ids) => not_published(own_keys, &ids),
-        Err(problem) => Some(problem),
+    let problems = match key_ids(published(&keys_url).await) {
+        Ok(ids) => not_published(own_keys, signing, &ids),
+        Err(problem) => vec![problem],
     };
-    findings.extend(problem.map(|problem| at(&keys_url, problem)));
+    findings.extend(problems.into_iter().map(|problem| at(&keys_url, problem)));
     findings
 }
 
@@ -151,21 +177,45 @@ fn unreachable(message: &str) -> Problem {
     error(Reason::IssuerUnreachable, "", message, remedy)
 }
 
-/// An API server does not say which of its keys signs: one that is missing is an error where it must be that one.
-fn not_published(own: &[String], published: &[String]) -> Option<Problem> {
-    let missing: Vec<_> = own.iter().filter(|id| !published.contains(id)).map(String::as_str).collect();
-    let first = missing.first()?;
-    let remedy =
-        "publish the cluster's keys: add them to those that are published, which are those of tokens that still last";
-    let ids = missing.join(", ");
-    if missing.len() == own.len() {
-        let message = "has no key of the cluster: Entra takes no token of it (AADSTS7000272)";
-        return Some(error(Reason::SigningKeyNotPublished, "keys", message, remedy).with_value(*first));
+/// A pair that the cluster does not sign with. Without a token to look at, one of its keys may be that of the pair.
+fn other_pair(signing: &Signing, own: &[String]) -> Option<Problem> {
+    let pair = signing.pair.as_deref()?;
+    let signs = signing.keys();
+    let keys: Vec<&str> = if signs.is_empty() { own.iter().map(String::as_str).collect() } else { signs };
+    if keys.is_empty() || keys.contains(&pair) {
+        return None;
     }
-    let message =
-        "lacks keys of the cluster: if one of them is the one that signs, Entra takes no token (AADSTS7000272)";
-    let problem = Problem::warning(Reason::SigningKeyNotPublished, FieldPath::of("keys"), message, remedy);
-    Some(problem.with_value(ids))
+    let message = format!("the cluster signs tokens with another key than that of --public-key, {pair}");
+    let remedy =
+        "give its API server the pair (--service-account-signing-key-file), or name the files of the one that it has";
+    Some(error(Reason::SigningKeyMissing, "keys", message, remedy).with_value(keys.join(", ")))
+}
+
+/// What is signed with has to be published. Where that is not known, as an API server does not say which of its keys it is, it
+/// is an error where it must be one that is missing.
+fn not_published(own: &[String], signing: &Signing, published: &[String]) -> Vec<Problem> {
+    let mut used: Vec<_> = signing.keys().into_iter().chain(signing.pair.as_deref()).collect();
+    used.sort_unstable();
+    used.dedup();
+    let is_missing = |id: &str| !published.iter().any(|known| known == id);
+    let missing: Vec<_> = own.iter().map(String::as_str).filter(|id| is_missing(id)).collect();
+    let remedy = "publish the cluster's keys: add them to those that are published, which are those of tokens that still last (hcp-identity azure create-oidc-issuer)";
+    let error = |id: &str| {
+        let message = "has no key of the cluster: Entra takes no token of it (AADSTS7000272)";
+        error(Reason::SigningKeyNotPublished, "keys", message, remedy).with_value(id)
+    };
+    let used_and_missing: Vec<_> = used.iter().filter(|id| is_missing(id)).map(|id| error(id)).collect();
+    match missing.first() {
+        _ if !used_and_missing.is_empty() => used_and_missing,
+        Some(first) if missing.len() == own.len() => vec![error(first)],
+        Some(_) if signing.tokens.is_empty() => {
+            let message =
+                "lacks keys of the cluster: if one of them is the one that signs, Entra takes no token (AADSTS7000272)";
+            let problem = Problem::warning(Reason::SigningKeyNotPublished, FieldPath::of("keys"), message, remedy);
+            vec![problem.with_value(missing.join(", "))]
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn json(document: &[u8]) -> Option<Value> {
@@ -219,8 +269,13 @@ mod tests {
         }
 
         fn look(&self, expected: Option<&str>) -> Vec<Finding> {
+            self.look_with(expected, &Signing::default())
+        }
+
+        fn look_with(&self, expected: Option<&str>, signing: &Signing) -> Vec<Finding> {
             let cluster = Arc::from("cluster");
-            let asked = pin!(tokens(&cluster, expected, async |path| self.ask(path), async |url| self.ask(url)));
+            let asked =
+                pin!(tokens(&cluster, expected, signing, async |path| self.ask(path), async |url| self.ask(url)));
             match asked.poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready((_, findings)) => findings,
                 Poll::Pending => Vec::new(),
@@ -268,6 +323,24 @@ mod tests {
                 .collect();
             assert_eq!(told, [found], "{findings:?}");
         }
+    }
+
+    #[test]
+    fn the_key_of_the_pair_is_the_one_that_signs_and_is_published() {
+        use Reason::{SigningKeyMissing, SigningKeyNotPublished};
+        let told = |world: World, pair: &str, signs: &[&str]| {
+            let tokens = signs.iter().map(|key| Claims::signed_with(key, ISSUER)).collect();
+            let findings = world.look_with(None, &Signing { pair: Some(pair.to_owned()), tokens });
+            findings.iter().map(|finding| (finding.problem.severity, finding.problem.reason)).collect::<Vec<_>>()
+        };
+        let (error, rotated) = (Severity::Error, || World::new().with(KEYS, 200, keys(&["a", "b"])));
+        assert_eq!(told(World::new(), "a", &["a"]), []);
+        assert_eq!(told(World::new(), "a", &[]), []);
+        // Which of its keys signs is known: that another one is not published is nothing.
+        assert_eq!(told(rotated(), "a", &["a"]), []);
+        assert_eq!(told(rotated(), "b", &["b"]), [(error, SigningKeyNotPublished)]);
+        assert_eq!(told(rotated(), "b", &["a"]), [(error, SigningKeyMissing), (error, SigningKeyNotPublished)]);
+        assert_eq!(told(World::new(), "old", &[]), [(error, SigningKeyMissing)]);
     }
 
     #[test]

@@ -7,19 +7,16 @@ use super::{
     allowed::{Labels, Verdict},
     identity::{CredentialFile, Kind, KnownIdentity},
     issuer::{KnownIssuer, Of},
-    manager::{AsoSecrets, Manager, Token, Who},
+    manager::{AsoSecrets, Manager, Who},
 };
-use crate::{
-    capz::plan::AUDIENCE,
-    finding::{FieldPath, Finding, Problem, Reason},
-};
+use crate::finding::{FieldPath, Finding, Problem, Reason};
 
 pub(super) fn findings(all: &Gathered, issuer: Option<&str>) -> Vec<Finding> {
     let mut findings = of_namespaces(all);
     findings.extend(credential_files(all));
     if all.signs_in_with_tokens() {
         let theirs = || all.managers.iter().filter(|manager| manager.who != Who::CapzOfHyperShift);
-        findings.extend(theirs().filter_map(token));
+        findings.extend(theirs().flat_map(|manager| manager.token.iter().cloned()));
         findings.extend(theirs().filter_map(account::of_manager));
         findings.extend(account::of_others(all));
         findings.extend(all.machines.iter().cloned());
@@ -39,9 +36,9 @@ fn of_namespaces(all: &Gathered) -> Vec<Finding> {
         all.identities.iter().map(|identity| ((&*identity.namespace, &*identity.name), identity)).collect();
     let refused =
         all.clusters.iter().filter_map(|cluster| match identities.get(&(&*cluster.identity.0, &*cluster.identity.1)) {
-            Some(identity) => refused(cluster, identity, &labels),
+            Some(identity) => refused(cluster, identity, &labels).or_else(|| said(cluster)),
             None if all.has_all_identities => missing(cluster),
-            None => None,
+            None => said(cluster),
         });
     let unused = all.identities.iter().filter_map(|identity| unused(identity, &labels));
     refused.chain(unused).collect()
@@ -59,6 +56,17 @@ fn refused(cluster: &Cluster, identity: &KnownIdentity, labels: &BTreeMap<&str, 
     );
     let remedy = "add the namespace to spec.allowedNamespaces.list of the identity";
     Some(cluster.spot.finding(error(Reason::NamespaceNotAllowed, message, remedy)))
+}
+
+/// What CAPZ says, where it could not be told: it may be that what has changed since is not looked at yet.
+fn said(cluster: &Cluster) -> Option<Finding> {
+    let (namespace, name) = &cluster.identity;
+    let message = format!(
+        "CAPZ says that AzureClusterIdentity {namespace}/{name} does not allow the namespace {:?}, and does nothing for it",
+        cluster.namespace
+    );
+    let remedy = "add the namespace to spec.allowedNamespaces of the identity; if it is there, see what CAPZ logs";
+    Some(cluster.refused.as_ref()?.finding(error(Reason::NamespaceNotAllowed, message, remedy)))
 }
 
 fn missing(cluster: &Cluster) -> Option<Finding> {
@@ -149,34 +157,8 @@ fn in_one_process(first: &CredentialFile) -> Problem {
     error(Reason::SharedCredentialCache, message, remedy)
 }
 
-/// What keeps a manager from having its token.
-fn token(manager: &Manager) -> Option<Finding> {
-    let remedy =
-        format!("mount a projected serviceAccountToken of the audience {AUDIENCE} into the container `manager`");
-    let problem = match &manager.token {
-        Token::Mounted => return None,
-        Token::AskedFor => {
-            let message =
-                "has no token for Entra of its own: it is there only where azure-workload-identity's webhook adds it";
-            Problem::warning(Reason::TokenNotMounted, FieldPath::root(), message, remedy)
-        }
-        Token::OfAnotherAudience(audience) => {
-            let message = "has no token for Entra: the audience is another one, and is compared exactly".to_owned();
-            error(Reason::TokenNotMounted, message, &remedy).with_value(audience)
-        }
-        Token::None => {
-            let message =
-                "has no token for Entra, and an identity of type WorkloadIdentity signs in with it".to_owned();
-            error(Reason::TokenNotMounted, message, &remedy)
-        }
-    };
-    Some(manager.volumes.finding(problem))
-}
-
 /// Issuers that are missing, or that differ from the one that Entra is told of.
 fn issuers(issuers: &[KnownIssuer], expected: Option<&str>) -> Vec<Finding> {
-    let of_kind = issuers.iter().find(|known| known.of == Of::Kind).and_then(|known| known.issuer.as_deref());
-    let expected = expected.or(of_kind);
     issuers.iter().filter_map(|known| issuer(known, expected)).collect()
 }
 

@@ -84,7 +84,7 @@ pub(super) fn refused(bad: &[BadName]) -> anyhow::Error {
 }
 
 /// What talks to Azure waits for it, on a thread of its own.
-pub(super) fn block_on<T>(work: impl Future<Output = T>) -> Result<T> {
+pub(in crate::cli) fn block_on<T>(work: impl Future<Output = T>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let done = runtime.map_err(|error| anyhow!("cannot start: {error}"))?.block_on(work);
     report::clear_progress();

@@ -11,7 +11,7 @@ mod journal;
 mod plan;
 
 #[cfg(feature = "cluster")]
-pub(super) use flags::Where;
+pub(super) use flags::{Where, block_on};
 
 use super::CommandResult;
 

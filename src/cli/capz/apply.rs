@@ -33,9 +33,11 @@ use crate::{
 
 /// Apply what a management cluster needs to sign in to Azure.
 ///
-/// Of what `capz plan` prints, the AzureClusterIdentity and the Secret of the key pair are applied to the cluster, server-side.
-/// A field that somebody else has set otherwise is not taken from them. Everything is rehearsed first: where anything is
-/// refused, nothing is written, and all that is wrong is told.
+/// Of what `capz plan` prints, the AzureClusterIdentity and the Secret of the key pair are applied to the cluster, server-side,
+/// and with --federate the two federated credentials are made in Azure. The rest is made by others: the key pair by openssl or
+/// `azure create-key-pair`, the issuer by `azure create-oidc-issuer`, identities and roles by az. A field that somebody else has
+/// set otherwise is not taken from them. Everything is rehearsed first: where anything is refused, nothing is written, and all
+/// that is wrong is told.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

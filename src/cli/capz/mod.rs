@@ -4,6 +4,8 @@
 mod apply;
 mod check;
 #[cfg(feature = "cluster")]
+mod in_azure;
+#[cfg(feature = "cluster")]
 mod online;
 mod plan;
 mod request;

@@ -7,17 +7,28 @@ use kube::Client;
 
 use crate::{
     azure::{Access, public_document},
-    capz::{Answer, Checker, KINDS, Kind, tokens},
+    capz::{ACCOUNTS, Answer, Checker, Claims, KINDS, Kind, Signing, pair_secret_name, tokens},
     cli::{cluster_command::with_client, target::TargetArgs},
-    cluster::capz::{Looked, ask, look as look_at},
-    finding::{FieldPath, Finding, Place, Problem, Reason},
+    cluster::capz::{Looked, ask, has_secret, look as look_at, token},
+    finding::{FieldPath, Finding, ObjectRef, Place, Problem, Reason},
+    names::{Namespace, ObjectName},
 };
+
+/// What is asked beside what is there.
+pub(super) struct Questions {
+    /// That of the federated credentials.
+    pub(super) issuer: Option<String>,
+    /// The id of the key pair that the cluster is to sign with.
+    pub(super) pair: Option<String>,
+    /// The cluster whose Secret of the pair has to be there.
+    pub(super) pair_secret: Option<(Namespace, ObjectName)>,
+}
 
 /// Hands everything on a cluster to the checker, and what is wrong with its tokens.
 pub(super) fn look(
     target: &TargetArgs,
     cluster: &Arc<str>,
-    issuer: Option<&str>,
+    questions: Questions,
     checker: &mut Checker<'_>,
 ) -> Result<()> {
     with_client(target, async |client| {
@@ -28,25 +39,80 @@ pub(super) fn look(
                 Looked::Refused(why) => checker.add([refused(cluster, kind, &why)]),
             }
         }
-        if issuer.is_some() || checker.signs_in_with_tokens() {
-            look_at_tokens(&client, cluster, issuer, checker).await?;
+        let Questions { issuer, pair, pair_secret } = questions;
+        if let Some((namespace, name)) = pair_secret {
+            checker.add(look_for_pair(&client, cluster, &namespace, &name).await);
+        }
+        if issuer.is_some() || pair.is_some() || checker.signs_in_with_tokens() {
+            look_at_tokens(&client, cluster, issuer.as_deref(), pair, checker).await?;
         }
         Ok(())
     })
+}
+
+/// What Cluster API would otherwise fill with a pair of its own.
+async fn look_for_pair(
+    client: &Client,
+    cluster: &Arc<str>,
+    namespace: &Namespace,
+    name: &ObjectName,
+) -> Option<Finding> {
+    let name = pair_secret_name(name);
+    let problem = match has_secret(client, namespace, &name).await {
+        Ok(true) => return None,
+        Ok(false) => {
+            let message = "is not there: Cluster API would make a key pair of its own for the cluster";
+            let remedy =
+                "apply it before the cluster is made: hcp-identity capz apply --private-key FILE --public-key FILE";
+            Problem::error(Reason::SigningKeyMissing, FieldPath::root(), message, remedy)
+        }
+        Err(why) => {
+            let remedy = "ask as somebody who may get it; nothing but its metadata is asked for";
+            Problem::warning(Reason::NotLookedAt, FieldPath::root(), format!("is not looked at: {why}"), remedy)
+        }
+    };
+    let object = ObjectRef { kind: "Secret".to_owned(), namespace: namespace.to_string(), name };
+    Some(Finding { place: Place::within(cluster), object: Some(object), problem })
+}
+
+/// A token of each manager, as the kubelet gives it to them.
+async fn tokens_of_managers(client: &Client, cluster: &Arc<str>, checker: &mut Checker<'_>) -> Vec<Claims> {
+    let mut read = Vec::new();
+    for (namespace, account, audience) in ACCOUNTS {
+        let asked = token(client, namespace, account, audience).await;
+        let claims = asked.and_then(|token| {
+            Claims::read(namespace, account, &token).ok_or_else(|| "what the API server gives is none".to_owned())
+        });
+        match claims {
+            Ok(claims) => read.push(claims),
+            Err(why) => {
+                let remedy = "ask as somebody who may create serviceaccounts/token in the namespace";
+                let message = format!("a token of it is not looked at: {why}");
+                let object =
+                    ObjectRef { kind: "ServiceAccount".to_owned(), namespace: namespace.into(), name: account.into() };
+                let problem = Problem::note(Reason::NotLookedAt, FieldPath::root(), message, remedy);
+                checker.add([Finding { place: Place::within(cluster), object: Some(object), problem }]);
+            }
+        }
+    }
+    read
 }
 
 async fn look_at_tokens(
     client: &Client,
     cluster: &Arc<str>,
     issuer: Option<&str>,
+    pair: Option<String>,
     checker: &mut Checker<'_>,
 ) -> Result<()> {
+    let signing = Signing { pair, tokens: tokens_of_managers(client, cluster, checker).await };
     let internet = Access::default().http().context("cannot set up HTTPS")?;
     let published = async |url: &str| {
         let (status, body) = public_document(&internet, url).await?;
         Ok(Answer { status, body })
     };
-    let (of_cluster, findings) = tokens(cluster, issuer, async |path| ask(client, path).await, published).await;
+    let (of_cluster, findings) =
+        tokens(cluster, issuer, &signing, async |path| ask(client, path).await, published).await;
     checker.add(findings);
     if let Some(issuer) = of_cluster {
         checker.expect_issuer(issuer);

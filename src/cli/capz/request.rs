@@ -12,7 +12,7 @@ use crate::{
     },
     credential::Secret,
     names::{ClientId, Namespace, ObjectName, TenantId},
-    provision::Issuer,
+    provision::{Issuer, SigningKey},
 };
 
 #[derive(Debug, clap::Args)]
@@ -113,14 +113,20 @@ fn key_pair(args: &Flags) -> Result<(KeyFiles, Option<KeyPair>)> {
     let (Some(private_path), Some(public_path)) = (&args.private_key, &args.public_key) else {
         return Ok((KeyFiles { private: "sa.key".to_owned(), public: "sa.pub".to_owned(), key: None }, None));
     };
+    let (key, files) = read_pair(private_path, public_path)?;
+    let name = |path: &Path| path.to_string_lossy().into_owned();
+    Ok((KeyFiles { private: name(private_path), public: name(public_path), key: Some(key) }, Some(files)))
+}
+
+/// Two files that belong together.
+pub(super) fn read_pair(private_path: &Path, public_path: &Path) -> Result<(SigningKey, KeyPair)> {
     let files = KeyPair { private: read_secret(private_path)?, public: read_secret(public_path)? };
     let key = pair(&files.private, files.public.expose())
         .map_err(|why| anyhow!("{} and {}: {why}", private_path.display(), public_path.display()))?;
     if is_open_to_others(private_path)? {
         report::note(&format!("{} can be read by others: chmod 600 it", private_path.display()));
     }
-    let name = |path: &Path| path.to_string_lossy().into_owned();
-    Ok((KeyFiles { private: name(private_path), public: name(public_path), key: Some(key) }, Some(files)))
+    Ok((key, files))
 }
 
 fn request(args: &Flags, key_pair: KeyFiles) -> Result<Request> {

@@ -93,6 +93,8 @@ pub async fn apply(
     })
 }
 
+pub(super) const ONLY_METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+
 /// Sends a request, and has nothing answered but the object's metadata. They differ once anything of it does: an apply that
 /// changes something has another time in managedFields, rehearsed or not.
 async fn metadata(client: &Client, request: http::request::Builder, body: Vec<u8>) -> kube::Result<Value> {
@@ -100,7 +102,6 @@ async fn metadata(client: &Client, request: http::request::Builder, body: Vec<u8
     struct Partial {
         metadata: Value,
     }
-    const ONLY_METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
     let request = request.header(ACCEPT, ONLY_METADATA).body(body).map_err(kube::Error::HttpError)?;
     Ok(client.request::<Partial>(request).await?.metadata)
 }
