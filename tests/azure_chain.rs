@@ -12,8 +12,8 @@ use azure_standin::signer::Signer;
 use serde_json::{Value, json};
 use support::{
     cluster::{OwnCluster, kubectl, succeeds},
-    subscription::{SUBSCRIPTION, Subscription, TENANT, run},
-    text,
+    subscription::{Ran, SUBSCRIPTION, Subscription, TENANT, run},
+    testdata, text,
 };
 
 const ISSUER: &str = "https://chain.blob.core.windows.net/chain";
@@ -32,12 +32,17 @@ spec:
   serviceAccountNames: [registry, cluster-image-registry-operator]
 ";
 
-async fn create_all(azure: &Subscription, more: &[&str]) -> support::subscription::Ran {
+async fn create_all(azure: &Subscription, more: &[&str]) -> Ran {
+    create_all_of(azure, "chain", "requests", &[&["--output-dir", "out"], more].concat()).await
+}
+
+/// For the CredentialsRequests of a folder.
+async fn create_all_of(azure: &Subscription, name: &str, requests: &str, more: &[&str]) -> Ran {
     let flags = [
         "azure",
         "create-all",
         "--name",
-        "chain",
+        name,
         "--region",
         "westeurope",
         "--subscription-id",
@@ -45,9 +50,7 @@ async fn create_all(azure: &Subscription, more: &[&str]) -> support::subscriptio
         "--tenant-id",
         TENANT,
         "--credentials-requests-dir",
-        "requests",
-        "--output-dir",
-        "out",
+        requests,
     ];
     azure.run(&[&flags, more].concat()).await
 }
@@ -96,6 +99,45 @@ fn signer(azure: &Subscription) -> Signer {
     Signer::from_pkcs8(&output.stdout).unwrap()
 }
 
+/// Every manifest that is written for the CredentialsRequests of a release is what the API server knows, field by field.
+async fn manifests(azure: &Subscription) {
+    let crd = testdata("cluster/authentication.yaml");
+    kube(&["apply", "--server-side", "-f", crd.to_str().unwrap()], "").await;
+    kube(&["wait", "--for=condition=Established", "crd/authentications.config.openshift.io", "--timeout=60s"], "")
+        .await;
+    for namespace in ["openshift-cluster-csi-drivers", "openshift-ingress-operator"] {
+        kube(&["create", "namespace", namespace], "").await;
+    }
+    let requests = testdata("azure/a-self-managed-cluster/credentials-requests");
+    for (folder, more) in [("golden", &[][..]), ("dry", &["--dry-run"])] {
+        let flags = [&["--output-dir", folder], more].concat();
+        let ran = create_all_of(azure, "golden", requests.to_str().unwrap(), &flags).await;
+        assert_eq!(ran.code, 0, "{ran:?}");
+        let written = azure.folder.join(folder).join("manifests");
+        let apply = ["apply", "--server-side", "--validate=strict", "-o", "json", "-f", written.to_str().unwrap()];
+        let applied: Value = serde_json::from_str(&kube(&apply, "").await).unwrap();
+        let applied = applied["items"].as_array().unwrap();
+        assert_eq!((applied.len(), azure.files(&format!("{folder}/manifests")).len()), (6, 6), "{applied:?}");
+        let of_kind = |kind: &str| applied.iter().filter(|object| object["kind"] == kind).collect::<Vec<_>>();
+        assert_eq!(
+            of_kind("Authentication")[0]["spec"],
+            json!({"serviceAccountIssuer": ISSUER.replace("chain", "golden")})
+        );
+        let known =
+            of_kind("Secret").iter().filter(|secret| secret["data"]["azure_client_id"].as_str() > Some("")).count();
+        assert_eq!((of_kind("Secret").len(), known), (5, if folder == "golden" { 4 } else { 0 }));
+    }
+    // That the API server is as strict as this takes it to be.
+    for manifest in ["openshift-ingress-operator-cloud-credentials-credentials", "cluster-authentication-02-config"] {
+        let yaml = azure.read(&format!("golden/manifests/{manifest}.yaml")) + "more: true\n";
+        let run = move || {
+            support::pipe(kubectl().args(["apply", "--server-side", "--validate=strict", "-f", "-"]), yaml.as_bytes())
+        };
+        let output = tokio::task::spawn_blocking(run).await.unwrap();
+        assert!(!output.status.success() && text(output.stderr).contains("more"), "{manifest}");
+    }
+}
+
 /// CAPZ on the same cluster: what `capz apply` has made lets the tokens of both of its managers in.
 async fn cluster_api(azure: &Subscription, http: &reqwest::Client) {
     let identity = "/resourceGroups/chain/providers/Microsoft.ManagedIdentity/userAssignedIdentities/capz";
@@ -137,7 +179,7 @@ async fn cluster_api(azure: &Subscription, http: &reqwest::Client) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_of_the_cluster_is_let_in_by_what_create_all_has_made() {
-    let azure = Subscription::start("chain", &["chain"]).await;
+    let azure = Subscription::start("chain", &["chain", "golden"]).await;
     fs::create_dir(azure.folder.join("requests")).unwrap();
     fs::write(azure.folder.join("requests/registry.yaml"), REQUEST).unwrap();
     let ran = create_all(&azure, &[]).await;
@@ -149,11 +191,10 @@ async fn a_token_of_the_cluster_is_let_in_by_what_create_all_has_made() {
     for namespace in [NAMESPACE, "openshift-cloud-credential-operator"] {
         kube(&["create", "namespace", namespace], "").await;
     }
-    for file in
-        ["azure-ad-pod-identity-webhook-config", "openshift-image-registry-installer-cloud-credentials-credentials"]
-    {
-        kube(&["apply", "-f", "-"], &azure.read(&format!("out/manifests/{file}.yaml"))).await;
-    }
+    manifests(&azure).await;
+    // Those of the cluster itself stand in their place then.
+    let written = azure.folder.join("out/manifests");
+    kube(&["apply", "--server-side", "--validate=strict", "-f", written.to_str().unwrap()], "").await;
     let secret = "jsonpath={.data.azure_client_id}";
     let encoded = kube(&["get", "secret", "installer-cloud-credentials", "-n", NAMESPACE, "-o", secret], "").await;
     let client_id = {
@@ -197,16 +238,16 @@ async fn a_token_of_the_cluster_is_let_in_by_what_create_all_has_made() {
         "iss": ISSUER, "sub": format!("system:serviceaccount:{NAMESPACE}:registry"), "aud": ["openshift"],
         "iat": now, "nbf": now, "exp": now + 600,
     });
-    for (assertion, code) in [
-        (token("registry", "api://AzureADTokenExchange").await, "AADSTS700212"),
-        (token("other", "openshift").await, "AADSTS700213"),
-        (signed(&format!("{ISSUER}/")), "AADSTS700211"),
-        (signed(&ISSUER.replace("/chain", "/Chain")), "AADSTS7002138"),
-        (stranger.sign(&claims).unwrap(), "AADSTS7000272"),
+    for (assertion, code, reason) in [
+        (token("registry", "api://AzureADTokenExchange").await, "AADSTS700212", "FederatedAudienceUnknown"),
+        (token("other", "openshift").await, "AADSTS700213", "FederatedSubjectUnknown"),
+        (signed(&format!("{ISSUER}/")), "AADSTS700211", "FederatedIssuerUnknown"),
+        (signed(&ISSUER.replace("/chain", "/Chain")), "AADSTS7002138", "FederatedCaseDiffers"),
+        (stranger.sign(&claims).unwrap(), "AADSTS7000272", "FederatedKeyUnknown"),
     ] {
         let said = refused(assertion).await;
-        assert!(said.starts_with(code), "{code}: {said}");
-        assert!(!explained(&said).is_empty(), "{code}: nothing explains {said}");
+        assert!(said.starts_with(&format!("{code}:")), "{code}: {said}");
+        assert_eq!(explained(&said), reason, "{said}");
     }
 
     let again = create_all(&azure, &[]).await;

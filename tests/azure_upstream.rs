@@ -5,14 +5,17 @@
 
 mod support;
 
-use std::process::{Command, Stdio};
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use hcp_identity::{
     names::{ClientId, TenantId},
-    provision::{CredentialsRequests, Identity, Issuer, KeyPair, KeySet, TechPreview, issuer_files},
+    provision::{CredentialsRequests, Identity, Issuer, KeyPair, KeySet, PRIVATE, PUBLIC, TechPreview, issuer_files},
 };
 use serde_json::{Value, json};
-use support::{read, testdata};
+use support::{hcp_identity, read, testdata};
 
 const TENANT: &str = "93b21e64-4824-439a-b893-46c9b2a51082";
 const CLIENT: &str = "11111111-2222-4333-8444-555555555555";
@@ -67,6 +70,44 @@ fn tokens_of_a_published_key_are_taken_and_no_others() {
             assert!(refused.as_str().is_some_and(|words| words.contains(why)), "{url} {at}: {refused}");
         }
     }
+}
+
+/// The files themselves, as the command writes them.
+#[test]
+fn what_create_all_writes_is_taken_by_those_who_have_to_read_it() {
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("azure-upstream");
+    let requests = testdata("azure/a-self-managed-cluster/credentials-requests");
+    let mut command = hcp_identity();
+    command.args(["azure", "create-all", "--dry-run", "--name", "golden", "--region", "westeurope"]);
+    command.args(["--subscription-id", CLIENT, "--tenant-id", TENANT, "--credentials-requests-dir"]);
+    let written = command.arg(requests).arg("--output-dir").arg(&out).output().unwrap();
+    assert!(written.status.success(), "{written:?}");
+    let file = |name: &str| read(&out.join(name));
+    let pair = json!({"private": file(PRIVATE), "public": file(PUBLIC), "claimed": ""});
+    let secrets = [
+        "azure-ad-pod-identity-webhook-config",
+        "openshift-cluster-csi-drivers-azure-disk-credentials-credentials",
+        "openshift-cluster-csi-drivers-azure-file-credentials-credentials",
+        "openshift-image-registry-installer-cloud-credentials-credentials",
+        "openshift-ingress-operator-cloud-credentials-credentials",
+    ];
+    let answer = upstream(&json!({
+        "issuer": "https://golden.blob.core.windows.net/golden",
+        "discovery": file("openid-configuration"),
+        "keySet": file("jwks"),
+        "pairs": [pair],
+        "secrets": secrets.map(|name| file(&format!("manifests/{name}.yaml"))),
+    }));
+    assert_eq!((&answer["pairs"][0]["refused"], &answer["pairs"][0]["bits"]), (&json!(""), &json!(4096)), "{answer}");
+    let names = answer["secrets"].as_array().unwrap().iter().map(|secret| secret["metadata"]["name"].as_str().unwrap());
+    let expected = [
+        "azure-credentials",
+        "azure-disk-credentials",
+        "azure-file-credentials",
+        "installer-cloud-credentials",
+        "cloud-credentials",
+    ];
+    assert_eq!(names.collect::<Vec<_>>(), expected);
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod support;
 
 use std::fmt::Write as _;
 
-use hcp_identity::component::{COMPONENTS, EnvValue, Place, Presence, Token};
+use hcp_identity::component::{COMPONENTS, EnvValue, Place, Presence, TOKEN_FOLDER, Token};
 
 fn told(place: Place) -> String {
     match place {
@@ -66,13 +66,15 @@ fn document() -> String {
     }
     text += "\nWhere a HostedCluster has workload identities, HyperShift's operators give these to the first pod of each row, and hcp-identity\n\
              looks at them ([azure.md](azure.md#what-the-daemon-looks-at)):\n\n\
-             | component | container that mints its tokens | volume | as whom it signs in is told by |\n|---|---|---|---|\n";
+             | component | container that mints its tokens | volume | as whom it signs in is told by | which is mounted at |\n|---|---|---|---|---|\n";
     for component in &COMPONENTS {
-        let Token { minter, volume, told_by, .. } = component.federated.token;
+        let Token { minter, volume, told_by, secret_folder, .. } = component.federated.token;
         let told: Vec<_> = told_by.iter().map(|place| told(*place)).collect();
         let told = told.join(", ");
-        writeln!(text, "| {} | `{minter}` | `{volume}` | {told} |", component.id).expect("a string");
+        let folder = secret_folder.map(|folder| format!("`{folder}`")).unwrap_or_default();
+        writeln!(text, "| {} | `{minter}` | `{volume}` | {told} | {folder} |", component.id).expect("a string");
     }
+    writeln!(text, "\nWho signs in mounts the volume at `{TOKEN_FOLDER}`.").expect("a string");
     text += "\nEvery volume is `csi: {driver: secrets-store.csi.k8s.io, readOnly: true, volumeAttributes: {secretProviderClass: …}}` and\n\
              every mount is read-only. cluster-network-operator and cluster-storage-operator mount nothing: with these variables they\n\
              wire the pods that they deploy themselves. cloud-provider, disk, file and kms learn the path of their credential from\n\

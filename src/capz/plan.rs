@@ -106,6 +106,7 @@ impl Request {
         Some(FederatedIdentity {
             client_id: client.clone(),
             tenant_id: self.tenant.clone(),
+            cloud: Box::default(),
             name: None,
             used_by: Vec::new(),
             federated_credentials: credentials.collect(),

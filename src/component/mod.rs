@@ -10,6 +10,7 @@
 mod left_out;
 #[cfg(test)]
 mod tests;
+mod token;
 
 use hcp_identity_api::hosted_cluster::{
     AzureKms, ControlPlaneManagedIdentities, HostedCluster, ManagedIdentity, WorkloadIdentities, WorkloadIdentity,
@@ -17,6 +18,7 @@ use hcp_identity_api::hosted_cluster::{
 use left_out::{kms_in_use, kms_left_out, kms_not_federated, never, no_ingress, no_machine_management, no_registry};
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumIter, EnumString, IntoStaticStr};
+pub use token::{MinterFlag, Operator, Place, TOKEN_FILE, TOKEN_FOLDER, Token, TokenEnv};
 
 use crate::finding::{Reason, Severity};
 
@@ -91,99 +93,6 @@ pub struct Federated {
     /// How the first pod of the row comes by them.
     pub token: Token,
 }
-
-/// What HyperShift's operators give a pod so that it can sign in with tokens.
-#[derive(Debug)]
-pub struct Token {
-    /// The container that mints them, or the init container where those can stay.
-    pub minter: &'static str,
-    /// The volume that it writes them to.
-    pub volume: &'static str,
-    /// What says to the row's containers as whom they sign in.
-    pub told_by: &'static [Place],
-    /// Who writes that, and when they do not.
-    pub written_by: &'static str,
-}
-
-/// What says as whom a pod signs in.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum Place {
-    /// The environment of its containers.
-    Environment,
-    /// A Secret with a `cloud.conf`, and who writes it.
-    Config(&'static str, Operator),
-    /// A Secret with a key for each of it.
-    Keys(&'static str, Operator),
-    /// The ServiceAccount of the control plane namespace that it runs as.
-    ServiceAccount(&'static str, Operator),
-}
-
-/// An operator of HyperShift's.
-#[derive(Clone, Copy, Debug, Display, Eq, Hash, Ord, PartialEq, PartialOrd)]
-#[strum(serialize_all = "kebab-case")]
-pub enum Operator {
-    ControlPlaneOperator,
-    HypershiftOperator,
-}
-
-impl Place {
-    /// Keys that its Secret cannot do without.
-    #[must_use]
-    pub fn keys(self) -> &'static [&'static str] {
-        match self {
-            Self::Config(..) => &["cloud.conf"],
-            Self::Keys(..) => &["azure_client_id", "azure_tenant_id", "azure_federated_token_file"],
-            Self::Environment | Self::ServiceAccount(..) => &[],
-        }
-    }
-
-    /// Annotations of its ServiceAccount: the client id, and the tenant.
-    #[must_use]
-    pub fn annotations(self) -> &'static [&'static str] {
-        match self {
-            Self::ServiceAccount(..) => &["azure.workload.identity/client-id", "azure.workload.identity/tenant-id"],
-            Self::Environment | Self::Config(..) | Self::Keys(..) => &[],
-        }
-    }
-
-    /// Who writes the object, if it is one.
-    #[must_use]
-    pub fn operator(self) -> Option<Operator> {
-        match self {
-            Self::Environment => None,
-            Self::Config(_, by) | Self::Keys(_, by) | Self::ServiceAccount(_, by) => Some(by),
-        }
-    }
-
-    /// The name of its Secret.
-    #[must_use]
-    pub fn secret(self) -> Option<&'static str> {
-        if let Self::Config(name, _) | Self::Keys(name, _) = self { Some(name) } else { None }
-    }
-
-    #[must_use]
-    pub fn service_account(self) -> Option<&'static str> {
-        if let Self::ServiceAccount(name, _) = self { Some(name) } else { None }
-    }
-}
-
-/// What Azure's SDKs read of the environment to sign in with a token.
-#[derive(Clone, Copy, Debug, Display, Eq, PartialEq)]
-pub enum TokenEnv {
-    #[strum(serialize = "AZURE_CLIENT_ID")]
-    ClientId,
-    #[strum(serialize = "AZURE_TENANT_ID")]
-    TenantId,
-    #[strum(serialize = "AZURE_FEDERATED_TOKEN_FILE")]
-    TokenFile,
-}
-
-impl TokenEnv {
-    pub const ALL: [Self; 3] = [Self::ClientId, Self::TenantId, Self::TokenFile];
-}
-
-/// Where each minter writes its token.
-pub const TOKEN_FILE: &str = "/var/run/secrets/openshift/serviceaccount/token";
 
 /// A service account of the hosted cluster.
 #[derive(Debug)]
@@ -319,6 +228,7 @@ pub static COMPONENTS: [Component; 9] = [
                     Place::Config("azure-cloud-config", Operator::ControlPlaneOperator),
                     Place::ServiceAccount("azure-cloud-controller-manager", Operator::ControlPlaneOperator),
                 ],
+                secret_folder: None,
                 written_by: CONTROL_PLANE_OPERATOR,
             },
         },
@@ -347,6 +257,7 @@ pub static COMPONENTS: [Component; 9] = [
                 minter: CLOUD_TOKEN_MINTER,
                 volume: CLOUD_TOKEN,
                 told_by: &[Place::Environment],
+                secret_folder: None,
                 written_by: HYPERSHIFT_OPERATOR,
             },
         },
@@ -375,6 +286,7 @@ pub static COMPONENTS: [Component; 9] = [
                 minter: CLOUD_TOKEN_MINTER,
                 volume: CLOUD_TOKEN,
                 told_by: &[Place::Environment],
+                secret_folder: None,
                 written_by: HYPERSHIFT_OPERATOR,
             },
         },
@@ -403,6 +315,7 @@ pub static COMPONENTS: [Component; 9] = [
                 minter: CLOUD_TOKEN_MINTER,
                 volume: CLOUD_TOKEN,
                 told_by: &[Place::Keys("azure-ingress-credentials", Operator::HypershiftOperator)],
+                secret_folder: None,
                 written_by: CONTROL_PLANE_OPERATOR,
             },
         },
@@ -443,6 +356,7 @@ pub static COMPONENTS: [Component; 9] = [
                 minter: CLOUD_TOKEN,
                 volume: CLOUD_TOKEN,
                 told_by: &[Place::Keys("cloud-network-config-controller-creds", Operator::HypershiftOperator)],
+                secret_folder: Some("/etc/secret/cloudprovider"),
                 written_by: NETWORK_OPERATOR,
             },
         },
@@ -484,6 +398,7 @@ pub static COMPONENTS: [Component; 9] = [
                 minter: "token-minter",
                 volume: "bound-sa-token",
                 told_by: &[Place::Config("azure-disk-csi-config", Operator::ControlPlaneOperator)],
+                secret_folder: None,
                 written_by: DRIVER_OPERATOR,
             },
         },
@@ -524,6 +439,7 @@ pub static COMPONENTS: [Component; 9] = [
                 minter: "token-minter",
                 volume: "bound-sa-token",
                 told_by: &[Place::Config("azure-file-csi-config", Operator::ControlPlaneOperator)],
+                secret_folder: None,
                 written_by: DRIVER_OPERATOR,
             },
         },
@@ -565,6 +481,7 @@ pub static COMPONENTS: [Component; 9] = [
                 minter: CLOUD_TOKEN_MINTER,
                 volume: CLOUD_TOKEN,
                 told_by: &[Place::Keys("azure-image-registry-credentials", Operator::HypershiftOperator)],
+                secret_folder: None,
                 written_by: CONTROL_PLANE_OPERATOR,
             },
         },
@@ -603,6 +520,7 @@ pub static COMPONENTS: [Component; 9] = [
                 minter: "azure-kms-token-minter",
                 volume: "azure-kms-cloud-token",
                 told_by: &[Place::Environment, Place::Config("azure-kms-config", Operator::HypershiftOperator)],
+                secret_folder: None,
                 written_by: CONTROL_PLANE_OPERATOR,
             },
         },

@@ -61,6 +61,8 @@ fn no_two_rows_share_a_service_account_and_no_row_has_one_name_twice() {
         let accounts = row.federated.service_accounts;
         let suffixes: HashSet<_> = accounts.iter().map(|account| account.suffix).collect();
         assert!(!accounts.is_empty() && suffixes.len() == accounts.len(), "{:?}", row.id);
+        // Which a minter is told.
+        assert!(accounts.iter().all(|account| account.namespace == accounts[0].namespace), "{:?}", row.id);
     }
 }
 
@@ -79,11 +81,18 @@ fn the_first_pod_of_a_row_mounts_and_every_pod_gets_something() {
 fn every_row_is_told_as_whom_it_signs_in_and_by_no_object_of_another() {
     let mut objects = HashSet::new();
     for row in &COMPONENTS {
-        let Token { minter, volume, told_by, .. } = &row.federated.token;
+        let Token { minter, volume, told_by, secret_folder, .. } = &row.federated.token;
         assert!(is_dns_label(minter) && is_dns_label(volume) && !told_by.is_empty(), "{:?}", row.id);
+        let secrets = told_by.iter().filter(|place| place.secret().is_some()).count();
+        assert!(secret_folder.is_none() || secrets == 1, "{:?}", row.id);
         for name in told_by.iter().filter_map(|place| place.secret().or(place.service_account())) {
             assert!(is_dns_label(name) && objects.insert(name), "{name}");
         }
     }
     assert_eq!(objects.len(), 8);
+}
+
+#[test]
+fn a_token_is_in_the_folder_that_is_mounted() {
+    assert_eq!(TOKEN_FILE.rsplit_once('/'), Some((TOKEN_FOLDER, "token")));
 }

@@ -45,6 +45,7 @@ pub enum Reason {
     IssuerNotPublic,
     TooManyFederatedCredentials,
     FederatedCredentialConflict,
+    OtherCloud,
     // What works as written, and is likely not what was meant.
     SharedSecret,
     SharedIdentity,

@@ -419,7 +419,7 @@ fn implausible_vault(field: FieldPath, name: &str) -> Problem {
     Problem::warning(Reason::ImplausibleKeyVaultName, field, message, remedy).with_value(name)
 }
 
-fn cloud_name(azure: &AzurePlatform) -> String {
+pub(super) fn cloud_name(azure: &AzurePlatform) -> String {
     match azure.cloud.as_ref().unwrap_or(&Open::Known(Cloud::AzurePublicCloud)) {
         Open::Known(cloud) => format!("{cloud:?}"),
         Open::Unknown(cloud) => cloud.clone(),

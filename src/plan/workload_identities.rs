@@ -8,7 +8,7 @@ use std::{
 
 use hcp_identity_api::hosted_cluster::{AzurePlatform, Cloud, HostedCluster};
 
-use super::identities::{AZURE, ClusterName, absence, cluster_name, warn_of_tenant};
+use super::identities::{AZURE, ClusterName, absence, cloud_name, cluster_name, warn_of_tenant};
 use crate::{
     component::{COMPONENTS, Component, Id},
     finding::{FieldPath, Problem, Reason},
@@ -23,6 +23,8 @@ pub struct WorkloadIdentities {
     pub namespace: Namespace,
     pub issuer: IssuerUrl,
     pub tenant: TenantId,
+    /// `spec.platform.azure.cloud`, with its default.
+    pub cloud: Box<str>,
     /// What HyperShift tells the resources of one HostedCluster from those of another by; empty where it has yet to choose it.
     pub infra_id: Box<str>,
     /// In the order of the table, but for those that nothing signs in as.
@@ -87,7 +89,15 @@ pub(super) fn check(
     warn_of_shared_identities(&named, problems);
     let (cluster_name, namespace) = name?;
     let infra_id = cluster.spec.infra_id.as_str().into();
-    Some(WorkloadIdentities { cluster: cluster_name, namespace, issuer: issuer?, tenant: tenant?, infra_id, named })
+    Some(WorkloadIdentities {
+        cluster: cluster_name,
+        namespace,
+        issuer: issuer?,
+        tenant: tenant?,
+        cloud: cloud_name(azure).into(),
+        infra_id,
+        named,
+    })
 }
 
 fn issuer(cluster: &HostedCluster, azure: &AzurePlatform, problems: &mut Vec<Problem>) -> Option<IssuerUrl> {

@@ -28,6 +28,8 @@ pub struct FederatedIdentity {
     pub client_id: ClientId,
     #[serde(rename = "tenantID")]
     pub tenant_id: TenantId,
+    /// As `spec.platform.azure.cloud` of a HostedCluster names it; empty where there is no HostedCluster.
+    pub cloud: Box<str>,
     /// As `hypershift create iam azure` names it; absent where that does not tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -67,6 +69,16 @@ pub struct Federation<'f> {
     findings: &'f mut dyn FnMut(Finding),
     clusters: Namespaces<Option<Kept>>,
     summary: Summary,
+    clouds: Clouds,
+}
+
+/// Which clouds a plan may be of.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Clouds {
+    #[default]
+    Any,
+    /// This one, or that of the first HostedCluster; others are refused.
+    One(Option<String>),
 }
 
 /// What is kept of a HostedCluster.
@@ -76,6 +88,8 @@ struct Kept {
     object: ObjectRef,
     /// Where the client id of each identity stands.
     places: Vec<Place>,
+    /// Where its cloud does.
+    cloud: Place,
 }
 
 /// What is gathered from one document.
@@ -98,7 +112,13 @@ impl FederatedIdentity {
 
 impl<'f> Federation<'f> {
     pub fn new(findings: &'f mut dyn FnMut(Finding)) -> Self {
-        Self { findings, clusters: Namespaces::default(), summary: Summary::default() }
+        Self { findings, clusters: Namespaces::default(), summary: Summary::default(), clouds: Clouds::Any }
+    }
+
+    /// As a subscription has it, which is in one cloud.
+    #[must_use]
+    pub fn within(self, clouds: Clouds) -> Self {
+        Self { clouds, ..self }
     }
 
     /// Reads one source; its findings come as its documents do.
@@ -113,10 +133,12 @@ impl<'f> Federation<'f> {
     /// The identities in the order of the control plane namespaces and of the table; those that cannot have what they have to
     /// have are findings instead.
     pub fn finish(self) -> (Vec<FederatedIdentity>, Summary) {
-        let Self { findings, clusters, summary } = self;
+        let Self { findings, clusters, summary, clouds } = self;
         let clusters = clusters.settle(|kept| *kept = None, findings);
+        let kept = || clusters.iter().filter_map(|cluster| cluster.kept.as_ref());
+        clouds.refuse_others(kept(), findings);
         let mut plan = Plan::default();
-        clusters.iter().filter_map(|cluster| cluster.kept.as_ref()).for_each(|kept| plan.add(kept, findings));
+        kept().for_each(|kept| plan.add(kept, findings));
         (plan.identities.into_iter().filter(|planned| planned.fits).map(|planned| planned.identity).collect(), summary)
     }
 }
@@ -156,10 +178,29 @@ impl Visitor for Federation<'_> {
 
 impl Kept {
     fn new(object: &Located, identities: WorkloadIdentities) -> Self {
-        let place =
-            |component| input::place(&object.source, object.document, object.node().locate(&client_id(component)));
-        let places = identities.named.iter().map(|identity| place(identity.component)).collect();
-        Self { object: object.reference(), places, identities }
+        let place = |field: &FieldPath| input::place(&object.source, object.document, object.node().locate(field));
+        let places = identities.named.iter().map(|identity| place(&client_id(identity.component))).collect();
+        Self { object: object.reference(), places, cloud: place(&FieldPath::of(CLOUD)), identities }
+    }
+}
+
+const CLOUD: &str = "spec.platform.azure.cloud";
+
+impl Clouds {
+    /// Tells of each HostedCluster of another cloud.
+    fn refuse_others<'k>(self, kept: impl Iterator<Item = &'k Kept>, findings: &mut dyn FnMut(Finding)) {
+        let Self::One(given) = self else { return };
+        let mut one = given.map(|cloud| (cloud, "--cloud".to_owned()));
+        for Kept { identities, object, cloud: place, .. } in kept {
+            let (cloud, whose) = one.get_or_insert_with(|| (identities.cloud.to_string(), object.to_string()));
+            if **cloud != *identities.cloud {
+                let message = format!("is another cloud than {cloud}, that of {whose}: a subscription is in one");
+                let remedy = "give the HostedClusters of one cloud at a time, and a subscription of theirs; without --cloud, theirs is taken";
+                let problem = Problem::error(Reason::OtherCloud, FieldPath::of(CLOUD), message, remedy);
+                let problem = problem.with_value(identities.cloud.to_string());
+                findings(Finding { place: place.clone(), object: Some(object.clone()), problem });
+            }
+        }
     }
 }
 
@@ -171,7 +212,7 @@ fn client_id(component: Id) -> FieldPath {
 #[derive(Default)]
 struct Plan {
     identities: Vec<Planned>,
-    index: HashMap<(String, TenantId), usize>,
+    index: HashMap<(String, TenantId, Box<str>), usize>,
 }
 
 struct Planned {
@@ -186,7 +227,7 @@ impl Plan {
         for (named, place) in identities.named.iter().zip(&kept.places) {
             let name = identities.identity_name(named.component);
             let used_by = Use { hosted_cluster: cluster.clone(), component: named.component };
-            let planned = self.identity(&named.client_id, &identities.tenant, name);
+            let planned = self.identity(&named.client_id, identities, name);
             planned.identity.used_by.push(used_by);
             if let Err(problem) = planned.federate(identities.federated_credentials(named.component)) {
                 let field = client_id(named.component);
@@ -196,13 +237,13 @@ impl Plan {
         }
     }
 
-    fn identity(&mut self, client_id: &ClientId, tenant_id: &TenantId, name: Option<String>) -> &mut Planned {
-        let key = (client_id.to_ascii_lowercase(), tenant_id.clone());
+    fn identity(&mut self, client_id: &ClientId, of: &WorkloadIdentities, name: Option<String>) -> &mut Planned {
+        let key = (client_id.to_ascii_lowercase(), of.tenant.clone(), of.cloud.clone());
         let index = *self.index.entry(key).or_insert(self.identities.len());
         if index == self.identities.len() {
             let (used_by, federated_credentials) = (Vec::new(), Vec::new());
-            let (client_id, tenant_id) = (client_id.clone(), tenant_id.clone());
-            let identity = FederatedIdentity { client_id, tenant_id, name, used_by, federated_credentials };
+            let (client_id, tenant_id, cloud) = (client_id.clone(), of.tenant.clone(), of.cloud.clone());
+            let identity = FederatedIdentity { client_id, tenant_id, cloud, name, used_by, federated_credentials };
             self.identities.push(Planned { identity, fits: true });
         } else {
             // Of one that several use, nobody knows whose name it has.

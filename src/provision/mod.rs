@@ -15,7 +15,7 @@ mod resource;
 mod signing_key;
 
 pub use credentials_request::{CredentialsRequest, CredentialsRequests, Identity, TechPreview};
-pub use federation::{Credential, FederatedIdentity, Federation, Summary, Use};
+pub use federation::{Clouds, Credential, FederatedIdentity, Federation, Summary, Use};
 pub use file::{File, Readers};
 pub use identities::{Cluster, CustomRole, Given, Grant, IdentityPlan, ManagedIdentity};
 #[cfg(feature = "provision")]

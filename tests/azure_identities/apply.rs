@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use azure_standin::operation::Operation;
+use azure_standin::{cloud::Cloud, operation::Operation};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -12,7 +12,11 @@ const CASE: &str = "all-nine-identities-of-a-private-hosted-cluster";
 
 /// The HostedCluster of a case of `plan`, whose identities are there under names of their own.
 pub async fn world() -> (World, String) {
-    let world = World::start().await;
+    world_in(Cloud::Public).await
+}
+
+async fn world_in(cloud: Cloud) -> (World, String) {
+    let world = World::start_in(cloud).await;
     world.put(&world.group("prod-oidc"), "2021-04-01", json!({"location": "westeurope"})).await;
     let case = crate::support::testdata("federation").join(CASE);
     let mut input = crate::support::read(&case.join("input.yaml"));
@@ -28,7 +32,11 @@ pub async fn world() -> (World, String) {
 }
 
 async fn start(test: &str) -> (World, String) {
-    let (world, input) = world().await;
+    start_in(Cloud::Public, test).await
+}
+
+async fn start_in(cloud: Cloud, test: &str) -> (World, String) {
+    let (world, input) = world_in(cloud).await;
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("apply").join(test);
     fs::create_dir_all(&folder).unwrap();
     let file = folder.join("hostedcluster.yaml");
@@ -91,6 +99,44 @@ async fn what_plan_lists_is_made_and_kept() {
     let answer: Value = serde_json::from_str(&out).unwrap();
     assert!(answer["steps"].as_array().unwrap().iter().all(|step| step["change"] == "kept"), "{out}");
     assert_eq!((code, world.writes()), (0, writes));
+}
+
+#[tokio::test]
+async fn the_cloud_is_that_of_the_hosted_cluster() {
+    let (world, file) = start_in(Cloud::UsGovernment, "cloud").await;
+    let public = crate::support::read(std::path::Path::new(&file));
+    let government = "AzureUSGovernmentCloud";
+    write(
+        std::path::Path::new(&file),
+        &public.replace("\n    azure:\n", &format!("\n    azure:\n      cloud: {government}\n")),
+    );
+    let (code, _, err) = apply(&world, &file, &["--cloud", "AzurePublicCloud"]).await;
+    let contradicts = format!(
+        "HostedCluster clusters/prod: spec.platform.azure.cloud: is another cloud than AzurePublicCloud, that of --cloud: a subscription is in one (value \"{government}\")"
+    );
+    assert!(code == 1 && err.starts_with("error[OtherCloud]: ") && err.contains(&contradicts), "{err}");
+    assert_eq!(world.standin.azure().journal.entries().len(), 0);
+    for more in [&[][..], &["--cloud", government]] {
+        let (code, _, err) = apply(&world, &file, more).await;
+        assert_eq!(code, 0, "{err}");
+    }
+    let asked = world.standin.azure().journal.entries();
+    let hosts = ["login.microsoftonline.us", "management.usgovcloudapi.net"];
+    assert!(asked.iter().all(|entry| hosts.contains(&&*entry.host)), "{asked:?}");
+    assert_eq!(credentials(&world).await.concat().len(), 14);
+}
+
+#[tokio::test]
+async fn hosted_clusters_of_two_clouds_have_no_subscription_in_common() {
+    let (world, file) = start("clouds").await;
+    let one = crate::support::read(std::path::Path::new(&file));
+    let other = one.replace("  name: prod\n", "  name: test\n");
+    let other = other.replace("\n    azure:\n", "\n    azure:\n      cloud: AzureChinaCloud\n");
+    write(std::path::Path::new(&file), &[one, other].join("---\n"));
+    let (code, out, err) = apply(&world, &file, &[]).await;
+    let told = "HostedCluster clusters/test: spec.platform.azure.cloud: is another cloud than AzurePublicCloud, that of HostedCluster clusters/prod";
+    assert!(code == 1 && out.is_empty() && err.contains(told), "{err}");
+    assert_eq!(world.standin.azure().journal.entries().len(), 0);
 }
 
 #[tokio::test]

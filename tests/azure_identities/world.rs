@@ -8,6 +8,7 @@ use std::{
 use azure_standin::{
     Settings, Standin,
     arm::{Behaviour, Habits},
+    cloud::Cloud,
     operation::Operation,
     signer::Signer,
 };
@@ -36,12 +37,12 @@ pub const READER: &str = "acdd72a7-3385-48ef-bd42-f606fba81ae7";
 /// An action on data.
 pub const BLOBS: &str = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read";
 pub const CONTRIBUTOR: &str = "b24988ac-6180-42a0-ab88-20f7382dd24c";
-const MANAGER: &str = "https://management.azure.com";
 
 static ENTRA: LazyLock<Arc<Signer>> = LazyLock::new(|| Arc::new(Signer::generate().unwrap()));
 
 pub struct World {
     pub standin: Standin,
+    cloud: Cloud,
     http: reqwest::Client,
     token: String,
 }
@@ -133,21 +134,25 @@ pub fn plan(requests: &[Request]) -> IdentityPlan {
 impl World {
     /// With the groups that a cluster finds.
     pub async fn start() -> Self {
+        Self::start_in(Cloud::Public).await
+    }
+
+    pub async fn start_in(cloud: Cloud) -> Self {
         let standin =
             Standin::start(Settings { signer: Some(Arc::clone(&ENTRA)), ..Settings::default() }).await.unwrap();
         let secrets = json!([{"value": "hush", "notAfter": "2100-01-01T00:00:00Z"}]);
         let principal = |id: &str| json!({"clientId": id, "objectId": id, "tenant": TENANT, "clientSecrets": secrets});
         let owns = |id: &str| json!({"principalId": OWNER, "role": "Owner", "scope": format!("/subscriptions/{id}")});
         let document = json!({
-            "tenants": [{"id": TENANT}],
+            "tenants": [{"id": TENANT, "cloud": cloud}],
             "principals": [principal(OWNER), principal(STRANGER)],
             "subscriptions": [{"id": SUBSCRIPTION, "tenant": TENANT}, {"id": OTHER_SUBSCRIPTION, "tenant": TENANT}],
             "roleAssignments": [owns(SUBSCRIPTION), owns(OTHER_SUBSCRIPTION)],
         });
         standin.azure().load(serde_json::from_value(document).unwrap());
         let http = http(&standin);
-        let token = sign_in(&http).await;
-        let world = Self { standin, http, token };
+        let token = sign_in(&http, cloud).await;
+        let world = Self { standin, cloud, http, token };
         world.behave(Behaviour::default());
         for group in ["dns", "net"] {
             world.put(&world.group(group), GROUPS, json!({"location": "westeurope"})).await;
@@ -226,7 +231,8 @@ impl World {
 
     pub async fn call(&self, method: Method, path: &str, version: &str, body: &Value) -> (u16, Value) {
         let join = if path.contains('?') { '&' } else { '?' };
-        let mut request = self.http.request(method, format!("{MANAGER}{path}{join}api-version={version}"));
+        let manager = self.cloud.names().manager;
+        let mut request = self.http.request(method, format!("https://{manager}{path}{join}api-version={version}"));
         request = request.bearer_auth(&self.token);
         if !body.is_null() {
             request = request.header("content-type", "application/json").body(body.to_string());
@@ -322,11 +328,12 @@ fn without_dates(role: &Value) -> Value {
     json!([role["name"], of("roleName"), of("description"), of("permissions"), of("assignableScopes")])
 }
 
-async fn sign_in(http: &reqwest::Client) -> String {
+async fn sign_in(http: &reqwest::Client, cloud: Cloud) -> String {
+    let (login, manager) = (cloud.login(), cloud.names().manager);
     let form = format!(
-        "grant_type=client_credentials&client_id={OWNER}&client_secret=hush&scope=https%3A%2F%2Fmanagement.azure.com%2F.default"
+        "grant_type=client_credentials&client_id={OWNER}&client_secret=hush&scope=https%3A%2F%2F{manager}%2F.default"
     );
-    let url = format!("https://login.microsoftonline.com/{TENANT}/oauth2/v2.0/token");
+    let url = format!("https://{login}/{TENANT}/oauth2/v2.0/token");
     let request = http.post(url).header("content-type", "application/x-www-form-urlencoded").body(form);
     let answer = request.send().await.unwrap().bytes().await.unwrap();
     let answer: Value = serde_json::from_slice(&answer).unwrap();

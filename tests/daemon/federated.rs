@@ -7,6 +7,7 @@ use kube::{
 use serde_json::{Value, json};
 
 use hcp_identity::cluster::access::Role;
+use hypershift_sim::federate;
 use strum::IntoEnumIterator as _;
 
 use crate::support::{
@@ -20,25 +21,6 @@ const TENANT: &str = "64dc69e4-d083-49fc-9569-ebece1dd1408";
 const NODE_POOL: &str = "00000000-0000-0000-0000-000000000006";
 const KMS: &str = "00000000-0000-0000-0000-000000000007";
 const ISSUER: &str = "https://prodoidc.blob.core.windows.net/prod";
-
-/// Deployments as HyperShift's operators make them: minter, its volume, and the containers that have the identity in their
-/// environment.
-const MINTERS: [(&str, &str, &str, &[&str], &str); 8] = [
-    ("azure-cloud-controller-manager", "cloud-token-minter", "cloud-token", &[], ""),
-    ("capi-provider", "cloud-token-minter", "cloud-token", &["manager"], NODE_POOL),
-    ("ingress-operator", "cloud-token-minter", "cloud-token", &[], ""),
-    ("cloud-network-config-controller", "cloud-token", "cloud-token", &[], ""),
-    ("azure-disk-csi-driver-controller", "token-minter", "bound-sa-token", &[], ""),
-    ("azure-file-csi-driver-controller", "token-minter", "bound-sa-token", &[], ""),
-    ("cluster-image-registry-operator", "cloud-token-minter", "cloud-token", &[], ""),
-    (
-        "kube-apiserver",
-        "azure-kms-token-minter",
-        "azure-kms-cloud-token",
-        &["azure-kms-provider-active", "azure-kms-provider-backup"],
-        KMS,
-    ),
-];
 
 fn workload_identities(cluster: &mut Value) {
     signs_in_with_tokens(cluster);
@@ -60,34 +42,11 @@ fn signs_in_with_tokens(cluster: &mut Value) {
     cluster["spec"]["serviceAccountSigningKey"] = json!({"name": "prod-sa-signing-key"});
 }
 
-fn push(owner: &mut Value, list: &str, element: Value) {
-    let list = owner.as_object_mut().expect("an object").entry(list).or_insert_with(|| json!([]));
-    list.as_array_mut().expect("a list").push(element);
-}
-
-/// Gives a Deployment what its pods need to sign in.
-fn federate(deployment: &mut Value) {
-    let name = deployment["metadata"]["name"].clone();
-    let spec = &mut deployment["spec"]["template"]["spec"];
-    let Some((_, minter, volume, containers, client)) = MINTERS.iter().find(|row| name == row.0) else { return };
-    push(spec, "containers", json!({"name": minter, "image": "registry.example.com/token-minter:4.20"}));
-    push(spec, "volumes", json!({"name": volume, "emptyDir": {}}));
-    for container in spec["containers"].as_array_mut().expect("containers") {
-        if containers.iter().any(|name| container["name"] == *name) {
-            let token = "/var/run/secrets/openshift/serviceaccount/token";
-            for (name, value) in
-                [("AZURE_CLIENT_ID", *client), ("AZURE_TENANT_ID", TENANT), ("AZURE_FEDERATED_TOKEN_FILE", token)]
-            {
-                push(container, "env", json!({"name": name, "value": value}));
-            }
-        }
-    }
-}
-
 async fn create_workloads(stage: &Stage, plane: &str) {
     let operator = PostParams { field_manager: Some("control-plane-operator".into()), ..PostParams::default() };
+    let cluster = stage.hosted_cluster("prod", workload_identities);
     for mut deployment in stage.workloads(plane) {
-        federate(&mut deployment);
+        federate(&mut deployment, &cluster);
         let deployment = serde_json::from_value(deployment).expect("a Deployment");
         stage.api(plane, DEPLOYMENT).create(&operator, &deployment).await.expect("a new Deployment");
     }
@@ -115,7 +74,12 @@ async fn written(stage: &Stage, plane: &str) -> Vec<(String, Vec<String>)> {
 
 async fn set_env(stage: &Stage, plane: &str, deployment: &str, container: &str, value: &str) {
     let env = json!([{"name": "AZURE_CLIENT_ID", "value": value}]);
-    let patch = json!({"spec": {"template": {"spec": {"containers": [{"name": container, "env": env}]}}}});
+    edit(stage, plane, deployment, json!({"containers": [{"name": container, "env": env}]})).await;
+}
+
+/// Somebody's change of a pod's spec.
+async fn edit(stage: &Stage, plane: &str, deployment: &str, spec: Value) {
+    let patch = json!({"spec": {"template": {"spec": spec}}});
     let parameters = PatchParams { field_manager: Some("an-editor".into()), ..PatchParams::default() };
     stage.api(plane, DEPLOYMENT).patch(deployment, &parameters, &Patch::Strategic(&patch)).await.expect("edited");
 }
@@ -169,6 +133,64 @@ async fn what_hypershift_has_written_is_looked_at_and_told_and_never_written() {
     let after = written(&stage, &plane).await;
     assert_eq!(before.len(), 12, "eleven Deployments and an AzureClusterIdentity, no class: {before:?}");
     assert!(before.iter().chain(&after).all(|(_, managers)| !managers.iter().any(|manager| manager == "hcp-identity")));
+    assert_eq!(daemon.writes(), 0, "{}", daemon.metrics());
+}
+
+/// A pod like that starts, and cannot sign in.
+#[tokio::test]
+async fn a_pod_that_cannot_read_its_token_or_has_that_of_another_is_told() {
+    let stage = Stage::new("unreadable").await;
+    stage.create_cluster("prod", workload_identities).await;
+    let plane = stage.plane("prod");
+    create_workloads(&stage, &plane).await;
+    let daemon = stage.daemon(&[]).await;
+    stage.ready_reason("prod", "WorkloadIdentities").await;
+
+    let folder = "/var/run/secrets/openshift/serviceaccount";
+    let unmounted = json!([{"mountPath": folder, "$patch": "delete"}]);
+    edit(
+        &stage,
+        &plane,
+        "ingress-operator",
+        json!({"containers": [{"name": "ingress-operator", "volumeMounts": unmounted}]}),
+    )
+    .await;
+    let status = stage.ready_reason("prod", "NotFederated").await;
+    let lacks = format!("lacks the mount of the volume cloud-token at {folder} in the container ingress-operator; ");
+    says(&status, "ingress", "NotFederated", &lacks);
+
+    let mounted = json!([{"mountPath": folder, "name": "cloud-token"}]);
+    edit(
+        &stage,
+        &plane,
+        "ingress-operator",
+        json!({"containers": [{"name": "ingress-operator", "volumeMounts": mounted}]}),
+    )
+    .await;
+    let other = json!({"name": "cloud-provider-secret", "secret": {"secretName": "cloud-credentials"}});
+    edit(&stage, &plane, "cloud-network-config-controller", json!({"volumes": [other]})).await;
+    let lacks = "lacks the mount of the Secret cloud-network-config-controller-creds at /etc/secret/cloudprovider in the container";
+    wait_until("network is told", async || {
+        let message = component(&stage.status("prod").await?, "network")["message"].to_string();
+        message.contains(lacks).then_some(())
+    })
+    .await;
+
+    let ours =
+        json!({"name": "cloud-provider-secret", "secret": {"secretName": "cloud-network-config-controller-creds"}});
+    edit(&stage, &plane, "cloud-network-config-controller", json!({"volumes": [ours]})).await;
+    let arguments = json!(["--token-audience=api://AzureADTokenExchange", "--service-account-namespace=kube-system"]);
+    edit(
+        &stage,
+        &plane,
+        "kube-apiserver",
+        json!({"containers": [{"name": "azure-kms-token-minter", "args": arguments}]}),
+    )
+    .await;
+    let status = stage.ready_reason("prod", "OtherIdentity").await;
+    let has = "Deployment kube-apiserver has --token-audience=\"api://AzureADTokenExchange\" in the container \
+               azure-kms-token-minter, and openshift is wanted; ";
+    says(&status, "kms", "OtherIdentity", has);
     assert_eq!(daemon.writes(), 0, "{}", daemon.metrics());
 }
 

@@ -3,20 +3,21 @@
 use anyhow::Result;
 
 use super::{
-    flags::{Where, block_on},
+    flags::{Where, block_on, id},
     journal::Journal,
     plan,
 };
 use crate::{
     arm::{Arm, See},
     cli::{CommandResult, Outcome, answer::OutputFormat, input::Sources},
-    provision::FederatedIdentity,
+    clouds,
+    provision::{Clouds, FederatedIdentity},
 };
 
 /// Create the federated credentials that HostedClusters with workload identities need.
 ///
 /// They are those that `plan` lists, on the identities that the HostedClusters name, which must be there: `hypershift create iam azure` makes
-/// them. What is there already is kept, under whatever name; nothing is changed or deleted. Where a HostedCluster is refused, nothing is done for any.
+/// them. What is there already is kept, under whatever name; nothing is changed or deleted. Where a HostedCluster is refused, or is of another cloud than the others, nothing is done for any.
 /// Signs in as create-oidc-issuer does; the caller needs the role "Managed Identity Contributor".
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -27,8 +28,13 @@ pub(super) struct Args {
     #[command(flatten)]
     sources: Sources,
 
-    #[command(flatten)]
-    place: Where,
+    /// The subscription, by its id.
+    #[arg(long, value_name = "ID", value_parser = id)]
+    subscription_id: String,
+
+    /// The cloud of the subscription; that of the HostedClusters without it.
+    #[arg(long, value_name = "CLOUD", value_parser = clouds::NAMES)]
+    cloud: Option<String>,
 
     /// Show what must exist, without asking Azure for anything.
     #[arg(long)]
@@ -40,7 +46,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> CommandResult {
-    let (identities, _, count) = plan::read(&args.sources, args.output)?;
+    let (identities, _, count) = plan::read(&args.sources, Clouds::One(args.cloud.clone()), args.output)?;
     if count.errors > 0 {
         return Ok(Outcome::Findings);
     }
@@ -48,10 +54,17 @@ pub(super) fn run(args: &Args) -> CommandResult {
     let done = if args.dry_run || identities.is_empty() {
         show(&identities, &mut journal)
     } else {
-        args.place.reach().and_then(|arm| block_on(apply(&identities, &arm, &mut journal))?)
+        args.place(&identities).reach().and_then(|arm| block_on(apply(&identities, &arm, &mut journal))?)
     };
     journal.finish(done)?;
     Ok(Outcome::Done)
+}
+
+impl Args {
+    fn place(&self, identities: &[FederatedIdentity]) -> Where {
+        let cloud = identities.first().map(|identity| identity.cloud.to_string()).unwrap_or_default();
+        Where { subscription_id: self.subscription_id.clone(), cloud }
+    }
 }
 
 fn show(identities: &[FederatedIdentity], journal: &mut Journal) -> Result<()> {

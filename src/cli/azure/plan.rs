@@ -13,7 +13,7 @@ use crate::{
         outcome,
         report::{self, Count, Form, Report, To},
     },
-    provision::{FederatedIdentity, Federation, Summary},
+    provision::{Clouds, FederatedIdentity, Federation, Summary},
 };
 
 /// List the federated credentials that HostedClusters with workload identities need.
@@ -43,7 +43,7 @@ struct Answer {
 }
 
 pub(super) fn run(args: &Args) -> CommandResult {
-    let (identities, summary, count) = read(&args.sources, args.output)?;
+    let (identities, summary, count) = read(&args.sources, Clouds::Any, args.output)?;
     let credentials: usize = identities.iter().map(|identity| identity.federated_credentials.len()).sum();
     let planned = identities.len();
     print(&Answer { identities }, args.output, text)?;
@@ -61,11 +61,15 @@ pub(super) fn run(args: &Args) -> CommandResult {
 }
 
 /// What is needed, and what is found on the way, which is told.
-pub(super) fn read(sources: &Sources, output: OutputFormat) -> Result<(Vec<FederatedIdentity>, Summary, Count)> {
+pub(super) fn read(
+    sources: &Sources,
+    clouds: Clouds,
+    output: OutputFormat,
+) -> Result<(Vec<FederatedIdentity>, Summary, Count)> {
     let form = Form::from(output);
     let mut report = Report::new(form, To::Stderr);
     let mut add = |finding| report.add(&finding);
-    let mut federation = Federation::new(&mut add);
+    let mut federation = Federation::new(&mut add).within(clouds);
     let read = sources.each(|source, reader| federation.read(source, reader));
     let (identities, summary) = federation.finish();
     let count = report.finish()?;
@@ -79,7 +83,8 @@ fn text(out: &mut dyn Write, answer: &Answer) -> io::Result<()> {
             writeln!(out)?;
         }
         let name = identity.name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
-        writeln!(out, "identity {}{name}, tenant {}", identity.client_id, identity.tenant_id.escape_debug())?;
+        let (tenant, cloud) = (identity.tenant_id.escape_debug(), &identity.cloud);
+        writeln!(out, "identity {}{name}, tenant {tenant}, {cloud}", identity.client_id)?;
         for used in &identity.used_by {
             writeln!(out, "  {} of {}", used.component, used.hosted_cluster)?;
         }

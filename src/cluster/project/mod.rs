@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::wire;
 use crate::{
-    component::{COMPONENTS, Id, TokenEnv},
+    component::{COMPONENTS, Id, MinterFlag, TOKEN_FOLDER, TokenEnv},
     explain::{Explanation, explain, recognise},
     finding::{FieldPath, Problem, Reason, Severity},
     observed::{CapzIdentity, Class, Cluster, FailedMount, Item, Mounted, Owner, Phase, Pod, Version, Why, Workload},
@@ -42,6 +42,8 @@ pub(super) struct Interest {
     volumes: BTreeSet<String>,
     paths: BTreeSet<String>,
     env: BTreeSet<String>,
+    minters: BTreeSet<&'static str>,
+    secret_folders: BTreeSet<&'static str>,
 }
 
 /// Of its annotations, those that matter.
@@ -55,7 +57,12 @@ impl Interest {
     pub(super) fn new(settings: Option<&Settings>) -> Self {
         let mut interest = Self::default();
         interest.env.extend(TokenEnv::ALL.iter().map(ToString::to_string));
+        interest.paths.insert(TOKEN_FOLDER.to_owned());
         for component in &COMPONENTS {
+            let token = &component.federated.token;
+            interest.minters.insert(token.minter);
+            interest.secret_folders.extend(token.secret_folder);
+            interest.paths.extend(token.secret_folder.map(str::to_owned));
             for pod in component.pods {
                 interest.apps.insert(pod.app.to_owned());
                 interest.volumes.extend(pod.mount.iter().map(|mount| mount.volume.to_owned()));
@@ -211,7 +218,7 @@ fn label<'v>(template: &'v Value, name: &str) -> Option<&'v str> {
 fn trimmed(template: &Value, app: &str, interest: &Interest) -> Value {
     let spec = template.get("spec").unwrap_or(&Value::Null);
     let containers = list(spec, "containers").iter().map(|container| {
-        let mut kept = Map::from_iter([("name".to_owned(), container.get("name").cloned().unwrap_or_default())]);
+        let mut kept = named(container, interest);
         let matters = |mount: &Value| text(mount, "mountPath").is_some_and(|path| interest.has_path(path));
         keep(&mut kept, "volumeMounts", list(container, "volumeMounts"), matters);
         keep(&mut kept, "env", list(container, "env"), |env| {
@@ -219,10 +226,13 @@ fn trimmed(template: &Value, app: &str, interest: &Interest) -> Value {
         });
         Value::Object(kept)
     });
-    let matters = |volume: &Value| text(volume, "name").is_some_and(|name| interest.volumes.contains(name));
+    let of_secrets = volumes_of_secrets(spec, interest);
+    let matters = |volume: &Value| {
+        text(volume, "name").is_some_and(|name| interest.volumes.contains(name) || of_secrets.contains(&name))
+    };
     let volumes =
         list(spec, "volumes").iter().map(|volume| if matters(volume) { volume.clone() } else { only_name(volume) });
-    let init = list(spec, "initContainers").iter().map(only_name);
+    let init = list(spec, "initContainers").iter().map(|container| Value::Object(named(container, interest)));
     json!({
         "metadata": {"labels": {"app": app}},
         "spec": {
@@ -231,6 +241,29 @@ fn trimmed(template: &Value, app: &str, interest: &Interest) -> Value {
             "initContainers": init.collect::<Value>(),
         },
     })
+}
+
+/// A container's name, and of a minter what it mints.
+fn named(container: &Value, interest: &Interest) -> Map<String, Value> {
+    let mut kept = Map::from_iter([("name".to_owned(), container.get("name").cloned().unwrap_or_default())]);
+    if text(container, "name").is_some_and(|name| interest.minters.contains(name)) {
+        let matters = |argument: &&Value| {
+            let argument = argument.as_str().unwrap_or_default();
+            MinterFlag::ALL.iter().any(|flag| flag.value(argument).is_some())
+        };
+        kept.insert("args".to_owned(), list(container, "args").iter().filter(matters).cloned().collect());
+    }
+    kept
+}
+
+/// Names of what is mounted where a Secret should be.
+fn volumes_of_secrets<'v>(spec: &'v Value, interest: &Interest) -> Vec<&'v str> {
+    let mounts = list(spec, "containers").iter().flat_map(|container| list(container, "volumeMounts"));
+    let of_secret = |mount: &&Value| {
+        let path = text(mount, "mountPath").unwrap_or_default();
+        interest.secret_folders.iter().any(|folder| same_path(folder, path))
+    };
+    mounts.filter(of_secret).filter_map(|mount| text(mount, "name")).collect()
 }
 
 /// Keeps a list up to the last element that matters.

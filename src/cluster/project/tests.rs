@@ -88,3 +88,44 @@ fn without_a_last_time_the_first_counts() {
     event.event_time = serde_json::from_value(json!("2026-01-03T00:00:00.000000Z")).unwrap();
     assert_eq!(failed_mount(&event).unwrap().0, "2026-01-03T00:00:00Z".parse().unwrap());
 }
+
+/// Of a minter what it mints, and of a volume with a Secret that is looked for, whose it is; no other arguments, which are anybody's.
+#[test]
+fn of_a_template_is_kept_what_it_signs_in_by() {
+    let folder = "/var/run/secrets/openshift/serviceaccount";
+    let mount = |name: &str, path: &str| json!({"name": name, "mountPath": path, "readOnly": true});
+    let deployment = json!({
+        "metadata": {"name": "cloud-network-config-controller"},
+        "spec": {"template": {
+            "metadata": {"labels": {"app": "cloud-network-config-controller"}},
+            "spec": {
+                "volumes": [
+                    {"name": "cloud-token", "emptyDir": {}},
+                    {"name": "other", "secret": {"secretName": "other"}},
+                    {"name": "cloud-provider-secret", "secret": {"secretName": "creds"}},
+                ],
+                "initContainers": [{"name": "setup", "args": ["--token-audience=a"]}],
+                "containers": [
+                    {"name": "cloud-token", "args": ["--token-audience=a", "--service-account-name=b", "--password=c"]},
+                    {
+                        "name": "controller", "args": ["--service-account-name=b"],
+                        "volumeMounts": [mount("other", "/x"), mount("cloud-token", folder), mount("cloud-provider-secret", "/etc/secret/cloudprovider/")],
+                    },
+                ],
+            },
+        }},
+    });
+    let kept = workload(serde_json::from_value(deployment).unwrap(), &Interest::new(None)).unwrap().template;
+    let expected = json!({
+        "volumes": [{"name": "cloud-token"}, {"name": "other"}, {"name": "cloud-provider-secret", "secret": {"secretName": "creds"}}],
+        "containers": [
+            {"name": "cloud-token", "args": ["--token-audience=a", "--service-account-name=b"]},
+            {
+                "name": "controller",
+                "volumeMounts": [{"name": "other"}, mount("cloud-token", folder), mount("cloud-provider-secret", "/etc/secret/cloudprovider/")],
+            },
+        ],
+        "initContainers": [{"name": "setup"}],
+    });
+    assert_eq!(kept["spec"], expected);
+}

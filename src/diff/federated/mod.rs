@@ -10,11 +10,11 @@ use serde_json::Value;
 
 use super::{ComponentState, Said, failed_mounts::words, names, workloads::text};
 use crate::{
-    component::{Component, Place, Presence, TOKEN_FILE, TokenEnv},
+    component::{Component, MinterFlag, Place, Presence, TOKEN_FILE, TOKEN_FOLDER, TokenEnv},
     condition::Reason,
     finding::Quoted,
     observed::{Item, Observed, Owner, Phase, Pod, Sighted, Workload},
-    plan::{Template, WorkloadIdentities, WorkloadIdentity},
+    plan::{AUDIENCE, Template, WorkloadIdentities, WorkloadIdentity, same_path},
     settings::Settings,
 };
 
@@ -105,21 +105,23 @@ impl<'l> Look<'l> {
         self.observed.pods.iter().filter(|pod| *pod.app == *app && pod.phase != Phase::Ended).collect()
     }
 
-    /// What a pod template lacks of a minter and its volume, and of the identity.
+    /// What a pod template lacks of a minter and its volume, and of the identity, and what it has of another one.
     fn template(&self, workload: &Workload) -> Vec<Said> {
         let token = &self.row().federated.token;
-        let mut lacks = Vec::new();
-        if !has(workload, &["containers", "initContainers"], token.minter) {
-            lacks.push(format!("the container {}, which mints its tokens", token.minter));
+        let (mut lacks, mut others) = (Vec::new(), Vec::new());
+        match ["containers", "initContainers"].iter().find_map(|list| named(workload, list, token.minter)) {
+            Some(minter) => self.minted(minter, &mut others),
+            None => lacks.push(format!("the container {}, which mints its tokens", token.minter)),
         }
         if !has(workload, &["volumes"], token.volume) {
             lacks.push(format!("the volume {}, which they are written to", token.volume));
         }
-        let mut others = Vec::new();
-        let (_, containers) = self.pod();
-        for (container, _) in containers.into_iter().filter(|_| token.told_by.contains(&Place::Environment)) {
+        for (container, _) in self.pod().1 {
             let Some(container) = named(workload, "containers", container) else { continue };
-            self.environment(workload, container, &mut lacks, &mut others);
+            self.mounts(workload, container, &mut lacks);
+            if token.told_by.contains(&Place::Environment) {
+                self.environment(workload, container, &mut lacks, &mut others);
+            }
         }
         let deployment = &workload.name;
         let lacks = (!lacks.is_empty()).then(|| {
@@ -131,6 +133,41 @@ impl<'l> Look<'l> {
             (Reason::OtherIdentity, message)
         });
         lacks.into_iter().chain(others).collect()
+    }
+
+    /// Tokens that no federated credential lets in. What a minter is not told, it has a default for; what stands elsewhere is
+    /// not known here.
+    fn minted(&self, minter: &Value, others: &mut Vec<String>) {
+        let accounts = self.row().federated.service_accounts;
+        let name = text(minter, "name").unwrap_or_default();
+        for flag in MinterFlag::ALL {
+            let wanted: Vec<_> = match flag {
+                MinterFlag::Audience => vec![AUDIENCE],
+                MinterFlag::Namespace => accounts.iter().map(|account| account.namespace).take(1).collect(),
+                MinterFlag::Name => accounts.iter().map(|account| account.name).collect(),
+            };
+            let arguments = minter.get("args").and_then(Value::as_array).into_iter().flatten();
+            let found = arguments.filter_map(Value::as_str).filter_map(|argument| flag.value(argument)).next_back();
+            let Some(found) = found.filter(|found| !wanted.contains(found) && !found.contains("$(")) else { continue };
+            let (found, wanted) = (Quoted(found), wanted.join(" or "));
+            others.push(format!("{flag}={found} in the container {name}, and {wanted} is wanted"));
+        }
+    }
+
+    /// What a container does not find where it looks.
+    fn mounts(&self, workload: &Workload, container: &Value, lacks: &mut Vec<String>) {
+        let token = &self.row().federated.token;
+        let name = text(container, "name").unwrap_or_default();
+        let is_there = has(workload, &["volumes"], token.volume);
+        if is_there && mounted(container, TOKEN_FOLDER) != Some(token.volume) {
+            lacks.push(format!("the mount of the volume {} at {TOKEN_FOLDER} in the container {name}", token.volume));
+        }
+        let secrets = token.told_by.iter().filter_map(|place| place.secret());
+        for (secret, folder) in secrets.zip(token.secret_folder) {
+            if !mounted(container, folder).is_some_and(|volume| can_be(workload, volume, secret)) {
+                lacks.push(format!("the mount of the Secret {secret} at {folder} in the container {name}"));
+            }
+        }
     }
 
     fn environment(&self, workload: &Workload, container: &Value, lacks: &mut Vec<String>, others: &mut Vec<String>) {
@@ -277,6 +314,19 @@ fn written_by(workload: &Workload, item: &Item) -> String {
 fn by<'o>(managers: impl Iterator<Item = &'o str>) -> String {
     let managers = managers.collect::<Vec<_>>().join(", ");
     if managers.is_empty() { managers } else { format!(" (written by {managers})") }
+}
+
+/// The volume that a container mounts at a path.
+fn mounted<'v>(container: &'v Value, path: &str) -> Option<&'v str> {
+    let mut mounts = container.get("volumeMounts")?.as_array()?.iter();
+    let mount = mounts.find(|mount| text(mount, "mountPath").is_some_and(|found| same_path(found, path)))?;
+    text(mount, "name")
+}
+
+/// Whether a volume is of a Secret; of one that is no Secret's volume, such as a projected one, that is not known here.
+fn can_be(workload: &Workload, volume: &str, secret: &str) -> bool {
+    let found = named(workload, "volumes", volume).and_then(|volume| volume.get("secret"));
+    found.is_none_or(|found| text(found, "secretName") == Some(secret))
 }
 
 fn has(workload: &Workload, lists: &[&str], name: &str) -> bool {

@@ -75,14 +75,28 @@ impl World {
         };
         let env: Vec<_> =
             TokenEnv::ALL.into_iter().filter(|_| token.told_by.contains(&Place::Environment)).map(env).collect();
+        let secret = token.told_by.iter().filter_map(|place| place.secret()).zip(token.secret_folder);
+        let (secrets, folders): (Vec<_>, Vec<_>) = secret.unzip();
+        let of_secrets = folders.iter().map(|folder| json!({"name": "secret", "mountPath": folder}));
+        let mounts = [json!({"name": token.volume, "mountPath": TOKEN_FOLDER})].into_iter().chain(of_secrets);
+        let mounts: Value = mounts.collect();
+        let volumes = secrets.iter().map(|secret| json!({"name": "secret", "secret": {"secretName": secret}}));
+        let volumes = [json!({"name": token.volume})].into_iter().chain(volumes);
         let containers = row.pods[0].containers.iter();
-        let containers = containers.map(|container| json!({"name": container.name, "env": env.clone()}));
+        let containers = containers
+            .map(|container| json!({"name": container.name, "env": env.clone(), "volumeMounts": mounts.clone()}));
+        let account = row.federated.service_accounts.last().unwrap();
+        let arguments = json!([
+            "--token-audience=openshift",
+            format!("--service-account-namespace={}", account.namespace),
+            format!("--service-account-name={}", account.name),
+        ]);
         json!({
             "metadata": {"labels": {"app": row.pods[0].app}},
             "spec": {
-                "volumes": [{"name": token.volume}],
+                "volumes": volumes.collect::<Value>(),
                 "containers": containers.collect::<Value>(),
-                "initContainers": [{"name": token.minter}],
+                "initContainers": [{"name": token.minter, "args": arguments}],
             },
         })
     }
@@ -152,6 +166,76 @@ fn each_row_misses_its_minter_and_its_volume() {
         );
         assert_eq!(message, lacks);
         assert!(!world.state(id).wired);
+    }
+}
+
+#[test]
+fn each_row_has_its_token_where_its_containers_look_for_it() {
+    for id in World::new().identities.named.iter().map(|identity| identity.component) {
+        let row = Component::of(id);
+        let (app, container, volume) = (row.pods[0].app, row.pods[0].containers[0].name, row.federated.token.volume);
+        let lacks = format!(
+            "Deployment {app} lacks the mount of the volume {volume} at {TOKEN_FOLDER} in the container {container}; {}",
+            row.federated.token.written_by
+        );
+        for (field, other) in [("mountPath", "/elsewhere"), ("name", "another-volume")] {
+            let mut world = World::new();
+            let mount = &mut world.workload(id).template["spec"]["containers"][0]["volumeMounts"][0];
+            mount[field] = json!(other);
+            assert_eq!(world.only(id, Reason::NotFederated), lacks);
+        }
+        let mut world = World::new();
+        let mount = &mut world.workload(id).template["spec"]["containers"][0]["volumeMounts"][0];
+        mount["mountPath"] = json!(format!("{TOKEN_FOLDER}/"));
+        world.only(id, Reason::Ready);
+    }
+}
+
+#[test]
+fn a_secret_that_is_read_from_a_folder_has_to_be_mounted_there() {
+    let secret = "cloud-network-config-controller-creds";
+    let lacks = format!(
+        "Deployment cloud-network-config-controller lacks the mount of the Secret {secret} at /etc/secret/cloudprovider in \
+         the container controller; "
+    );
+    let mut world = World::new();
+    let spec = &mut world.workload(Id::Network).template["spec"];
+    spec["containers"][0]["volumeMounts"].as_array_mut().unwrap().truncate(1);
+    let message = world.only(Id::Network, Reason::NotFederated);
+    assert!(message.starts_with(&lacks), "{message}");
+    let mut world = World::new();
+    let volume = &mut world.workload(Id::Network).template["spec"]["volumes"][1];
+    volume["secret"]["secretName"] = json!("cloud-credentials");
+    let message = world.only(Id::Network, Reason::NotFederated);
+    assert!(message.starts_with(&lacks), "{message}");
+    // Of what a volume of another kind is made, is not known.
+    world.workload(Id::Network).template["spec"]["volumes"][1] = json!({"name": "secret", "projected": {}});
+    world.only(Id::Network, Reason::Ready);
+}
+
+#[test]
+fn a_minter_of_tokens_that_no_federated_credential_lets_in_is_told() {
+    let minting = |id: Id, arguments: &[&str], reason: Reason| {
+        let mut world = World::new();
+        world.workload(id).template["spec"]["initContainers"][0]["args"] = json!(arguments);
+        world.only(id, reason)
+    };
+    let other = minting(Id::Ingress, &["--token-audience=api://AzureADTokenExchange"], Reason::OtherIdentity);
+    let has = "Deployment ingress-operator has --token-audience=\"api://AzureADTokenExchange\" in the container \
+               cloud-token-minter, and openshift is wanted; ";
+    assert!(other.starts_with(has), "{other}");
+    let other = minting(Id::Registry, &["--service-account-name=node-ca"], Reason::OtherIdentity);
+    assert!(other.contains("=\"node-ca\"") && other.contains("registry or cluster-image-registry-operator is wanted"));
+    let other = minting(Id::Kms, &["--service-account-namespace=default"], Reason::OtherIdentity);
+    assert!(other.contains("and kube-system is wanted"), "{other}");
+    // Others have defaults, or stand where they are not seen; and each account of the row has a federated credential.
+    for arguments in [
+        &[][..],
+        &["--token-audience", "other", "--kubeconfig=/etc/kubernetes/kubeconfig"],
+        &["--service-account-name=$(ACCOUNT)"],
+        &["--service-account-name=azure-disk-csi-driver-operator"],
+    ] {
+        minting(Id::Disk, arguments, Reason::Ready);
     }
 }
 
