@@ -415,6 +415,23 @@ fn the_files_of_a_plan_belong_together() {
     }
 }
 
+/// Tokens of the old pair are good until they end.
+#[test]
+fn keys_of_the_file_stay_beside_that_of_another_pair() {
+    let folder = empty("keys");
+    let ids = || {
+        let keys: Value = serde_json::from_str(&read(&folder.join("out/jwks"))).unwrap();
+        keys["keys"].as_array().unwrap().iter().map(|key| key["kid"].to_string()).collect::<Vec<_>>()
+    };
+    pair(&folder, "2048");
+    assert_eq!(plan(&folder, &["--output-dir", "out"]).0, 0);
+    let old = ids();
+    pair(&folder, "2048");
+    let (_, stdout, _) = plan(&folder, &["--output-dir", "out"]);
+    assert!(stdout.contains("replaced: out/jwks\n"), "{stdout}");
+    assert_eq!((ids().len(), &ids()[1]), (2, &old[0]));
+}
+
 #[test]
 fn files_that_are_no_pair_are_refused_before_anything_is_written() {
     let folder = empty("no-pair");

@@ -48,11 +48,8 @@ impl Arm {
         let subject = format!("cannot publish {url}");
         let there = self.download(&subject, &blob).await?;
         let unreadable = |error| Refusal::new(&subject, &format!("what is there {error}"));
-        let keys = match &there {
-            Some(there) => KeySet::read(&there.body).and_then(|keys| keys.with(key)).map_err(unreadable)?,
-            None => KeySet::of(key),
-        };
-        let keys = retired.iter().filter(|id| **id != key.id()).fold(keys, |keys, id| keys.without(id));
+        let published = there.as_ref().map(|there| &*there.body);
+        let keys = KeySet::after(published, key, retired).map_err(unreadable)?;
         let text = keys.text().map_err(|error| Refusal::new(&subject, &error.to_string()))?;
         see(self.upload(&subject, &blob, there, text).await?, url);
 

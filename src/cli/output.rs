@@ -8,11 +8,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 use crate::{
     credential::Secret,
-    provision::{self, Readers},
+    provision::{self, KeySet, Readers, SigningKey},
 };
 
 /// Of what only its owner reads.
@@ -92,6 +92,13 @@ impl Folder {
     /// What a file holds. None where it is not there.
     pub(super) fn read(&self, name: &str) -> Result<Option<Secret>> {
         read(&self.path.join(name))
+    }
+
+    /// The keys of a file that is there, with this one and without those that are retired.
+    pub(super) fn keys(&self, name: &str, key: &SigningKey, retired: &[String]) -> Result<KeySet> {
+        let there = self.read(name)?;
+        KeySet::after(there.as_ref().map(Secret::expose), key, retired)
+            .map_err(|error| anyhow!("{} {error}; move it away to have another one made", self.path(name).display()))
     }
 
     /// Writes a file of a plan, unless it is so already.

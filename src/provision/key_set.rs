@@ -62,6 +62,18 @@ impl KeySet {
         Ok(set)
     }
 
+    /// What is published next, beside what is published already. Keys that are retired go, but the one that is signed with.
+    ///
+    /// # Errors
+    /// Where what is published cannot be added to.
+    pub fn after(published: Option<&[u8]>, key: &SigningKey, retired: &[String]) -> Result<Self, KeySetError> {
+        let keys = match published {
+            Some(published) => Self::read(published)?.with(key)?,
+            None => Self::of(key),
+        };
+        Ok(retired.iter().filter(|id| **id != key.id()).fold(keys, |keys, id| keys.without(id)))
+    }
+
     /// The same with this key in front: tokens of the others are good until they end.
     ///
     /// # Errors

@@ -200,7 +200,8 @@ pub(super) fn show(plan: &Plan, key: &SigningKey, place: &Where, folder: &Folder
     for path in [Issuer::KEYS, Issuer::DISCOVERY] {
         journal.step("planned", issuer.below(path))?;
     }
-    write(plan, &issuer, &KeySet::of(key), folder, journal)
+    let keys = folder.keys("jwks", key, &plan.retired)?;
+    write(plan, &issuer, &keys, folder, journal)
 }
 
 pub(super) async fn publish(

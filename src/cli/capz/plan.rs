@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use anyhow::Result;
@@ -21,7 +21,7 @@ use crate::{
     },
     credential::Secret,
     manifest::on_lines,
-    provision::{KeySet, discovery},
+    provision::discovery,
 };
 
 /// Print what a management cluster needs to sign in to Azure.
@@ -69,7 +69,10 @@ pub(super) fn run(args: &Args) -> CommandResult {
     let (request, key_pair) = args.flags.read()?;
     let plan = plan(&request)?;
     let files = match &args.output_dir {
-        Some(folder) => write(folder, &files(&request, &plan, key_pair.as_ref())?)?,
+        Some(folder) => {
+            let folder = Folder::take(folder, &[])?;
+            write(&folder, &files(&request, &plan, key_pair.as_ref(), &folder)?)?
+        }
         None => Vec::new(),
     };
     print(&Answer { plan, files }, args.output, text)?;
@@ -77,7 +80,7 @@ pub(super) fn run(args: &Args) -> CommandResult {
 }
 
 /// What --output-dir is for.
-fn files(request: &Request, plan: &Plan, pair: Option<&KeyPair>) -> Result<Vec<(String, Secret)>> {
+fn files(request: &Request, plan: &Plan, pair: Option<&KeyPair>, folder: &Folder) -> Result<Vec<(String, Secret)>> {
     let mut files = Vec::new();
     if let Some(identity) = &plan.azure_cluster_identity {
         files.push(("azure-cluster-identity.yaml".to_owned(), Secret::new(yaml(identity)?)));
@@ -86,7 +89,8 @@ fn files(request: &Request, plan: &Plan, pair: Option<&KeyPair>) -> Result<Vec<(
         files.push(("kind.yaml".to_owned(), Secret::new(yaml(&tokens.kind)?)));
         files.push(("openid-configuration".to_owned(), Secret::new(discovery(issuer)?.into_bytes())));
         if let (Some(key), Some(pair)) = (&request.key_pair.key, pair) {
-            files.push(("jwks".to_owned(), Secret::new(KeySet::of(key).text()?.into_bytes())));
+            let keys = folder.keys("jwks", key, &[])?;
+            files.push(("jwks".to_owned(), Secret::new(keys.text()?.into_bytes())));
             let secret = pair_secret(request, &pair.private, pair.public.expose())?;
             files.push((format!("{}.yaml", tokens.secret.name), secret));
         }
@@ -94,8 +98,7 @@ fn files(request: &Request, plan: &Plan, pair: Option<&KeyPair>) -> Result<Vec<(
     Ok(files)
 }
 
-fn write(path: &Path, files: &[(String, Secret)]) -> Result<Vec<Written>> {
-    let folder = Folder::take(path, &[])?;
+fn write(folder: &Folder, files: &[(String, Secret)]) -> Result<Vec<Written>> {
     let write = |(name, content): &(String, Secret)| {
         let there = folder.read(name)?;
         let change = match there {
