@@ -138,6 +138,13 @@ async fn a_website_needs_no_blob_that_everybody_may_read() {
     azure.standin.azure().journal.clear();
     assert_eq!(create(&azure, &["--issuer-hosting", "static-website"]).await.code, 0);
     assert!(azure.changes().is_empty(), "{:?}", azure.changes());
+    // The documents of two clusters: the website is one of them.
+    let container = "/resourceGroups/prod-oidc/providers/Microsoft.Storage/storageAccounts/prod/blobServices/default/containers/others";
+    azure.put(container, "2024-01-01", &serde_json::json!({})).await;
+    azure.standin.azure().journal.clear();
+    let ran = azure.run(&["azure", "delete", "--subscription-id", SUBSCRIPTION, "--name", "prod"]).await;
+    assert!(ran.err.contains("kept: storage account prod: it has the containers $web, others; "), "{ran:?}");
+    assert!(azure.changes().is_empty(), "{:?}", azure.changes());
 }
 
 const REQUEST: &str = "\

@@ -7,9 +7,10 @@ use serde_json::Value;
 use super::{
     Arm, Change, Refusal,
     ensure::tags_of,
+    publish::WEB,
     id::{
         AUTHORIZATION, GROUPS, IDENTITIES, ROLE_ASSIGNMENTS, ROLE_DEFINITIONS, STORAGE, USER_ASSIGNED_IDENTITIES,
-        id_of, is_within, last,
+        STORAGE_ACCOUNTS, id_of, is_within, last,
     },
     role::{Assignment, guid_of},
 };
@@ -31,9 +32,21 @@ impl Doomed {
     }
 }
 
+const NAME_GROUP: &str = "name its resource group (--oidc-resource-group-name) to delete it";
+const NAME_ACCOUNT: &str = "name it (--storage-account-name), and its resource group, to delete it";
 const ABOVE: &str = "it is not of this subscription, but of what is above it";
 const NOT_OURS: &str = "it has not our mark, and is of nobody that goes; delete it if it is of no use any more";
+const ELSEWHERE: &str = "it is of an identity that stays";
 const WITH_IDENTITY: &str = "not marked, but of an identity that goes";
+
+/// Identities with the mark.
+#[derive(Default)]
+struct Identities {
+    /// With the principals of each.
+    going: Vec<(String, Doomed)>,
+    /// The principals of those in other groups than the one that is looked at.
+    elsewhere: Vec<String>,
+}
 
 /// What a subscription has of a cluster.
 #[derive(Debug, Default, Eq, PartialEq)]
@@ -62,14 +75,14 @@ impl Arm {
         let group_subject = format!("cannot look at the resource group {}", names.oidc_group);
         let group_id = self.in_group(&names.oidc_group, "");
         let group = self.get(&group_subject, &group_id, GROUPS).await?;
-        let identities =
-            if group.is_some() { self.own_identities(names, &mark, &mut found).await? } else { Vec::new() };
+        let identities = self.own_identities(names, &mark, &mut found).await?;
         let still_assigned = self.assigned(&roles, &identities, &mark, &mut found).await?;
         for role in roles.extract_if(.., |role| still_assigned.contains(&guid_of(&role.id))) {
             found.kept.push(format!("{}: it is still assigned, and Azure deletes no such role", role.what));
         }
         found.doomed.extend(roles);
-        found.doomed.extend(identities.into_iter().map(|(_, identity)| identity));
+        found.doomed.extend(identities.going.into_iter().map(|(_, identity)| identity));
+        self.other_accounts(names, account, &mark, &mut found).await?;
         if let Some(group) = group {
             if let Some(account) = account {
                 self.account_of(names, account, &mark, &mut found).await?;
@@ -101,7 +114,7 @@ impl Arm {
     async fn assigned(
         &self,
         roles: &[Doomed],
-        identities: &[(String, Doomed)],
+        identities: &Identities,
         mark: &Mark,
         found: &mut Belongings,
     ) -> Result<BTreeSet<String>, Refusal> {
@@ -110,7 +123,7 @@ impl Arm {
         let mut still_assigned = BTreeSet::new();
         for one in all.iter().map(Assignment::read) {
             let is_marked = one.description == mark.of_assignment();
-            let identity = identities.iter().find(|(principal, _)| one.is_of(principal));
+            let identity = identities.going.iter().find(|(principal, _)| one.is_of(principal));
             if !is_marked && identity.is_none() && !roles.iter().any(|role| guid_of(&role.id) == one.role) {
                 continue;
             }
@@ -118,6 +131,7 @@ impl Arm {
             let what = self.role_of("cannot name what is assigned", &one, who).await?;
             let stays = match (is_within(&one.id, &self.in_subscription("")), is_marked || identity.is_some()) {
                 (false, _) => Some(ABOVE),
+                (true, _) if identities.elsewhere.iter().any(|principal| one.is_of(principal)) => Some(ELSEWHERE),
                 (true, false) => Some(NOT_OURS),
                 (true, true) => None,
             };
@@ -161,31 +175,50 @@ impl Arm {
         Ok(own)
     }
 
-    /// With the principals of each.
     async fn own_identities(
         &self,
-        names: &Names,
+        Names { oidc_group, name, .. }: &Names,
         mark: &Mark,
         found: &mut Belongings,
-    ) -> Result<Vec<(String, Doomed)>, Refusal> {
-        let subject = format!("cannot list the identities of {}", names.oidc_group);
-        let id = self.in_group(&names.oidc_group, USER_ASSIGNED_IDENTITIES);
-        let mut own = Vec::new();
-        for identity in self.list(&subject, &id, IDENTITIES, &[]).await? {
+    ) -> Result<Identities, Refusal> {
+        let subject = "cannot list the identities of the subscription";
+        let all = self.list(subject, &self.in_subscription(USER_ASSIGNED_IDENTITIES), IDENTITIES, &[]).await?;
+        let mut own = Identities::default();
+        for identity in all {
             let id = id_of(&identity).to_owned();
             let what = format!("identity {}", last(&id));
-            if !is_within(&id, &self.in_group(&names.oidc_group, "")) {
-                found.kept.push(format!("{what}: it is not in {}", names.oidc_group));
-                continue;
-            }
-            if !mark.is_on(&tags_of(&identity)) {
-                found.kept.push(format!("{what}: it has not the tag of {}", names.name));
-                continue;
-            }
+            let is_here = is_within(&id, &self.in_group(oidc_group, ""));
             let principal = identity.pointer("/properties/principalId").and_then(Value::as_str).unwrap_or_default();
-            own.push((principal.to_lowercase(), Doomed::new(what, id, IDENTITIES)));
+            match (mark.is_on(&tags_of(&identity)), is_here) {
+                (true, true) => own.going.push((principal.to_lowercase(), Doomed::new(what, id, IDENTITIES))),
+                (true, false) => {
+                    found.kept.push(format!("{what}: it is not in {oidc_group}, but is {id}; {NAME_GROUP}"));
+                    own.elsewhere.push(principal.to_owned());
+                }
+                (false, true) => found.kept.push(format!("{what}: it has not the tag of {name}")),
+                (false, false) => {}
+            }
         }
         Ok(own)
+    }
+
+    /// Of an issuer whose account has a name of its own.
+    async fn other_accounts(
+        &self,
+        names: &Names,
+        account: Option<&str>,
+        mark: &Mark,
+        found: &mut Belongings,
+    ) -> Result<(), Refusal> {
+        let subject = "cannot list the storage accounts of the subscription";
+        let ours = account.map(|account| self.storage_account(&names.oidc_group, account));
+        let marked = self.list(subject, &self.in_subscription(STORAGE_ACCOUNTS), STORAGE, &[]).await?;
+        for id in marked.iter().filter(|one| mark.is_on(&tags_of(one))).map(id_of) {
+            if !ours.as_ref().is_some_and(|ours| ours.eq_ignore_ascii_case(id)) {
+                found.kept.push(format!("storage account {}: it is not looked at, as it is {id}; {NAME_ACCOUNT}", last(id)));
+            }
+        }
+        Ok(())
     }
 
     async fn account_of(
@@ -240,11 +273,12 @@ impl Arm {
         Ok(if others.is_empty() { None } else { Some(others.join(", ")) })
     }
 
-    /// Those of an account but Azure's own. Containers bear no mark, and the issuer of another cluster may be in one.
+    /// Those of an account but Azure's own, of which a website's is none. Containers bear no mark, and the issuer of another cluster may
+    /// be in one.
     async fn containers(&self, account: &str) -> Result<Vec<String>, Refusal> {
         let subject = format!("cannot list the containers of {}", last(account));
         let there = self.list(&subject, &format!("{account}/blobServices/default/containers"), STORAGE, &[]).await?;
         let names = there.iter().map(|container| last(id_of(container)).to_owned());
-        Ok(names.filter(|name| !name.starts_with('$')).collect())
+        Ok(names.filter(|name| name == WEB || !name.starts_with('$')).collect())
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{
     Arm, Refusal,
     client::{BUSY, GROUP_GOES, NOT_PROVISIONED},
-    id::{GROUPS, STORAGE},
+    id::{GROUPS, STORAGE, STORAGE_ACCOUNTS},
 };
 use crate::provision::{Mark, Resource, Tags};
 
@@ -46,7 +46,7 @@ impl Arm {
     }
 
     pub(super) fn storage_account(&self, group: &str, name: &str) -> String {
-        self.in_group(group, &format!("/providers/Microsoft.Storage/storageAccounts/{name}"))
+        self.in_group(group, &format!("{STORAGE_ACCOUNTS}/{name}"))
     }
 
     async fn resource_group(

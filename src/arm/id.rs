@@ -11,6 +11,7 @@ pub(super) const STORAGE: &str = "2024-01-01";
 
 pub(super) const ROLE_ASSIGNMENTS: &str = "/providers/Microsoft.Authorization/roleAssignments";
 pub(super) const ROLE_DEFINITIONS: &str = "/providers/Microsoft.Authorization/roleDefinitions";
+pub(super) const STORAGE_ACCOUNTS: &str = "/providers/Microsoft.Storage/storageAccounts";
 pub(super) const USER_ASSIGNED_IDENTITIES: &str = "/providers/Microsoft.ManagedIdentity/userAssignedIdentities";
 
 pub(super) fn id_of(resource: &Value) -> &str {

@@ -10,7 +10,8 @@ use serde_json::Value;
 use super::{Arm, Change, Refusal, id::STORAGE, identity::See};
 use crate::provision::{Issuer, KeySet, SigningKey, discovery};
 
-const WEB: &str = "$web";
+/// The container of a website.
+pub(super) const WEB: &str = "$web";
 
 /// What the documents of an issuer are made of.
 pub struct Publication<'a> {

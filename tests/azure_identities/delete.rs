@@ -110,6 +110,31 @@ async fn of_assignments_go_those_with_our_mark_and_those_of_identities_that_go()
     assert_eq!((code, out, err.as_str()), (0, format!("deleted: custom role {REGISTRY}\n"), ""));
 }
 
+/// Where they are is told, and nothing is taken from identities that stay.
+#[tokio::test]
+async fn what_is_of_the_cluster_elsewhere_is_told_and_left_whole() {
+    let world = World::start().await;
+    world.made(&plan(&requests())).await;
+    let account = format!("{}/providers/Microsoft.Storage/storageAccounts/other", world.group("prod-oidc"));
+    let tags = json!({"openshift.io_cloud-credential-operator_prod": "owned"});
+    let body =
+        json!({"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}, "tags": tags});
+    world.put(&account, "2024-01-01", body).await;
+    let before = world.shown().await;
+    let elsewhere = ["--oidc-resource-group-name", "elsewhere"];
+    let (code, out, err) = delete(&world, "elsewhere", &elsewhere).await;
+    assert_eq!((code, out.as_str(), world.shown().await), (0, "", before), "{err}");
+    for told in [
+        format!("kept: identity {INGRESS}: it is not in elsewhere, but is /subscriptions/"),
+        format!("kept: role \"DNS Zone Contributor\" of "),
+        format!("kept: custom role {REGISTRY}: it is still assigned"),
+        "kept: storage account other: it is not looked at, as it is /subscriptions/".to_owned(),
+    ] {
+        assert!(err.lines().any(|line| line.starts_with(&told)), "{told} is not in {err}");
+    }
+    assert!(!err.contains("there is nothing"), "{err}");
+}
+
 #[tokio::test]
 async fn a_name_that_no_storage_account_can_have_is_that_of_none() {
     let world = World::start().await;

@@ -92,7 +92,7 @@ async fn delete(arm: &Arm, names: &Names, account: Option<&str>, args: &Args, jo
             journal.step(arm.destroy(doomed).await?, doomed.what.clone())?;
         }
     }
-    if found.doomed.is_empty() {
+    if found.doomed.is_empty() && found.kept.is_empty() {
         report::note(&format!("there is nothing with the mark of {}", names.name));
     }
     Ok(())
