@@ -4,6 +4,10 @@
 
 mod support;
 
+use azure_standin::{
+    fault::{Effect, Fault},
+    operation::Operation,
+};
 use serde_json::{Value, json};
 use support::subscription::{Ran, STRANGER, SUBSCRIPTION, Subscription, TENANT};
 
@@ -171,6 +175,16 @@ async fn identities_that_are_not_there_are_told_with_the_command_that_makes_them
     let told = world.run(&[]).await.out;
     let command = format!("az identity create --subscription {SUBSCRIPTION} --resource-group mgmt --name nodes");
     assert!(told.contains(&command) && told.contains("az identity list"), "{told}");
+}
+
+#[tokio::test]
+async fn a_machine_identity_that_nobody_may_read_takes_no_other_finding_away() {
+    let world = World::new("unread").await;
+    let (code, message) = ("AuthorizationFailed".to_owned(), "does not have authorization".to_owned());
+    let refused = Effect::Refuse { status: 403, code, message, retry_after_seconds: None };
+    world.azure.standin.azure().faults.add(Fault::always(Operation::ReadIdentity, refused));
+    let machine = ("warning[NotLookedAt]", "spec.userAssignedIdentities[0].providerID");
+    world.finds(&[MISSING, MISSING, NO_ROLE, machine]).await;
 }
 
 #[tokio::test]

@@ -1,12 +1,12 @@
 //! Identities in Azure: whether those that are named are there, are trusted as CAPZ needs it, and may do anything.
 
+use std::{collections::BTreeMap, fmt::Display};
+
 use super::{Checker, identity::Kind};
 use crate::{
-    capz::{
-        IdentityId,
-        plan::{ASO_ACCOUNT, AUDIENCE, CAPZ_ACCOUNT, NAMESPACE, Subscription},
-    },
-    finding::{FieldPath, Finding, Problem, Reason},
+    capz::IdentityId,
+    capz::plan::{ASO_ACCOUNT, AUDIENCE, CAPZ_ACCOUNT, NAMESPACE, Subscription},
+    finding::{FieldPath, Finding, Problem, Reason, Severity},
     names::service_account,
 };
 
@@ -42,11 +42,11 @@ const CREDENTIALS: [(&str, &str); 2] =
     [("capz-federated-identity", CAPZ_ACCOUNT), ("aso-federated-identity", ASO_ACCOUNT)];
 
 /// Holds what was read against Azure. `identity` finds one of the subscription by its client id; `exists` asks for one by its
-/// resource id.
+/// resource id, once each.
 ///
 /// # Errors
-/// What asking fails with.
-pub async fn in_azure<E>(
+/// What asking for identities of the subscription fails with.
+pub async fn in_azure<E: Display>(
     checker: &Checker<'_>,
     subscription: &Subscription,
     identity: impl AsyncFn(&str) -> Result<Option<InAzure>, E>,
@@ -62,12 +62,28 @@ pub async fn in_azure<E>(
         };
         findings.extend(problems.into_iter().map(|problem| known.client.finding(problem)));
     }
+    let mut asked = BTreeMap::new();
     for (spot, id) in &checker.gathered.machine_identities {
-        if !exists(id).await? {
-            findings.push(spot.finding(no_identity(id)));
+        let name = id.to_string().to_ascii_lowercase();
+        if !asked.contains_key(&name) {
+            asked.insert(name.clone(), exists(id).await);
         }
+        findings
+            .extend(asked.get(&name).and_then(|answer| of_machine(id, answer)).map(|problem| spot.finding(problem)));
     }
     Ok(findings)
+}
+
+fn of_machine<E: Display>(id: &IdentityId, exists: &Result<bool, E>) -> Option<Problem> {
+    match exists {
+        Ok(true) => None,
+        Ok(false) => Some(no_identity(id)),
+        Err(why) => {
+            let message = format!("is not looked at: {why}");
+            let remedy = "ask as somebody who may read the identity";
+            Some(Problem::warning(Reason::NotLookedAt, FieldPath::root(), message, remedy))
+        }
+    }
 }
 
 fn untrusted(message: String, remedy: String) -> Problem {
@@ -113,7 +129,8 @@ fn credential(found: &InAzure, name: &str, issuer: &str, account: &str) -> Optio
     if found.credentials.iter().any(|known| known.lets_in() == wanted.lets_in()) {
         return None;
     }
-    let known = found.credentials.iter().find(|known| known.is_meant_for(&wanted));
+    let likeness = |known: &&Trusted| (known.subject != wanted.subject, known.issuer != wanted.issuer);
+    let known = found.credentials.iter().filter(|known| known.is_meant_for(&wanted)).min_by_key(likeness);
     let (verb, name) = known.map_or(("create", name), |known| ("update", &known.name));
     let (subscription, group, identity) = found.id.parts();
     let by_hand = format!(
@@ -129,7 +146,8 @@ fn credential(found: &InAzure, name: &str, issuer: &str, account: &str) -> Optio
         Some(known) => {
             let message =
                 format!("is of {identity}, whose federated credential {name} should be for {}", wanted.lets_in());
-            untrusted(message, by_hand).with_value(known.lets_in())
+            let remedy = format!("{by_hand}; where another cluster uses that one, create one of another name");
+            untrusted(message, remedy).with_value(known.lets_in())
         }
     })
 }
@@ -156,18 +174,18 @@ fn role(found: &InAzure, subscription: &Subscription) -> Option<Problem> {
         "az role assignment create --assignee-object-id {} --assignee-principal-type ServicePrincipal --role Contributor --scope {all}",
         found.principal
     );
-    let problem = |severity: fn(Reason, FieldPath, String, String) -> Problem, message| {
-        severity(Reason::RoleMissing, FieldPath::root(), message, remedy.clone())
-    };
-    Some(if found.roles.is_empty() {
-        problem(
-            Problem::error,
-            format!(
-                "is of {name}, which has no role on {all}: Azure refuses all that CAPZ asks for (AuthorizationFailed)"
-            ),
-        )
+    let (severity, message) = if found.roles.is_empty() {
+        let message = format!(
+            "is of {name}, which has no role on {all}: Azure refuses all that CAPZ asks for (AuthorizationFailed)"
+        );
+        (Severity::Error, message)
     } else {
-        let message = format!("is of {name}, which is neither Contributor nor Owner of {all}, as CAPZ documents it");
-        problem(Problem::warning, message)
-    })
+        let roles: Vec<_> = found.roles.iter().map(|held| format!("{} on {}", held.role, held.scope)).collect();
+        let message = format!(
+            "is of {name}, which is neither Contributor nor Owner of {all}, as CAPZ documents it, but has the roles {}",
+            roles.join(", ")
+        );
+        (Severity::Warning, message)
+    };
+    Some(Problem { severity, ..Problem::error(Reason::RoleMissing, FieldPath::root(), message, remedy) })
 }

@@ -194,20 +194,20 @@ fn other_pair(signing: &Signing, own: &[String]) -> Option<Problem> {
 /// What is signed with has to be published. Where that is not known, as an API server does not say which of its keys it is, it
 /// is an error where it must be one that is missing.
 fn not_published(own: &[String], signing: &Signing, published: &[String]) -> Vec<Problem> {
+    const LACKS: &str = "lacks the key that signs the cluster's tokens: Entra takes none of them (AADSTS7000272)";
     let mut used: Vec<_> = signing.keys().into_iter().chain(signing.pair.as_deref()).collect();
     used.sort_unstable();
     used.dedup();
     let is_missing = |id: &str| !published.iter().any(|known| known == id);
     let missing: Vec<_> = own.iter().map(String::as_str).filter(|id| is_missing(id)).collect();
     let remedy = "publish the cluster's keys: add them to those that are published, which are those of tokens that still last (hcp-identity azure create-oidc-issuer)";
-    let error = |id: &str| {
-        let message = "has no key of the cluster: Entra takes no token of it (AADSTS7000272)";
-        error(Reason::SigningKeyNotPublished, "keys", message, remedy).with_value(id)
-    };
-    let used_and_missing: Vec<_> = used.iter().filter(|id| is_missing(id)).map(|id| error(id)).collect();
+    let error = |message, id: &str| error(Reason::SigningKeyNotPublished, "keys", message, remedy).with_value(id);
+    let used_and_missing: Vec<_> = used.iter().filter(|id| is_missing(id)).map(|id| error(LACKS, id)).collect();
     match missing.first() {
         _ if !used_and_missing.is_empty() => used_and_missing,
-        Some(first) if missing.len() == own.len() => vec![error(first)],
+        Some(first) if missing.len() == own.len() => {
+            vec![error("has no key of the cluster: Entra takes no token of it (AADSTS7000272)", first)]
+        }
         Some(_) if signing.tokens.is_empty() => {
             let message =
                 "lacks keys of the cluster: if one of them is the one that signs, Entra takes no token (AADSTS7000272)";
