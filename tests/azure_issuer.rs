@@ -409,3 +409,34 @@ async fn what_azure_refuses_is_told_with_what_to_do() {
     let ran = azure.run(&flags).await;
     assert!(ran.code == 2 && ran.err.contains("it is in westeurope and not in northeurope"), "{ran:?}");
 }
+
+/// What was published may be gone, or another's, long after a HostedCluster was made.
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "the program reads files")]
+async fn an_issuer_is_asked_again_for_what_entra_would_refuse() {
+    let azure = start("checked").await;
+    assert_eq!(create(&azure, &[]).await.code, 0);
+    let case = "federation/two-components-of-one-identity/input.yaml";
+    let input = support::read(&support::testdata(case));
+    let plan = async |issuer: &str, more: &[&str]| {
+        let input = input.replace("https://prodoidc.blob.core.windows.net/prod", issuer);
+        fs::write(azure.folder.join("hostedcluster.yaml"), input).unwrap();
+        azure.run(&[&["azure", "plan", "-f", "hostedcluster.yaml"], more].concat()).await
+    };
+    let discovery = |issuer: &str| format!("{issuer}/.well-known/openid-configuration");
+    let found = plan(ISSUER, &["--check-issuer"]).await;
+    assert!(found.code == 0 && !found.err.contains("error["), "{found:?}");
+    let slash = format!("{ISSUER}/");
+    let told = plan(&slash, &["--check-issuer"]).await;
+    let mismatch = format!("error[IssuerMismatch]: {}: ", discovery(ISSUER));
+    assert!(told.code == 1 && told.err.contains(&mismatch), "{told:?}");
+    let elsewhere = ISSUER.replace("/prod", "/Prod");
+    let told = plan(&elsewhere, &["--check-issuer"]).await;
+    let unreachable = format!("error[IssuerUnreachable]: {}: answers 4", discovery(&elsewhere));
+    assert!(told.code == 1 && told.err.contains(&unreachable), "{told:?}");
+    // Once, as several components have it in common.
+    assert_eq!(told.err.matches("error[").count(), 1);
+    azure.standin.azure().journal.clear();
+    assert_eq!(plan(&elsewhere, &[]).await.code, 0);
+    assert!(azure.standin.azure().journal.entries().is_empty(), "nothing is asked for without the flag");
+}

@@ -11,7 +11,8 @@ mod plan;
 mod wire;
 
 pub use check::{
-    ACCOUNTS, Answer, Asked, Checker, Claims, Held, InAzure, KINDS, Kind, Signing, Summary, Trusted, in_azure, tokens,
+    ACCOUNTS, Answer, Asked, Checker, Claims, Held, InAzure, KINDS, Kind, Signing, Summary, Trusted, in_azure,
+    of_published, tokens,
 };
 pub use cluster_identity::is_tenant;
 pub use key_pair::{NoPair, pair, pair_secret};

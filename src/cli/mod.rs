@@ -16,6 +16,8 @@ mod environment;
 mod explain;
 mod input;
 #[cfg(feature = "provision")]
+mod internet;
+#[cfg(feature = "provision")]
 mod output;
 #[cfg(feature = "cluster")]
 mod release;

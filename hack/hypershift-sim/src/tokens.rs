@@ -90,7 +90,7 @@ impl Row {
         }
     }
 
-    /// cluster-network-operator's is not told an audience, and has this one by default.
+    /// Releases of cluster-network-operator differ: some tell theirs no audience, which is this one by default.
     fn minter(&self) -> Value {
         let (namespace, name) = self.account;
         let audience = (self.minter != "cloud-token").then(|| "--token-audience=openshift".to_owned());

@@ -29,7 +29,7 @@ use serde_json::Value;
 pub use azure::{Held, InAzure, Trusted, in_azure};
 pub use claims::{ACCOUNTS, Claims};
 pub use kinds::{KINDS, Kind};
-pub use published::{Answer, Asked, Signing, tokens};
+pub use published::{Answer, Asked, Signing, of_published, tokens};
 
 use super::{API_VERSION, IdentityId, cluster_identity, machine};
 use crate::{

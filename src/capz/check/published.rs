@@ -117,8 +117,8 @@ fn other_issuer(own: &str, expected: &str) -> Problem {
     error(Reason::IssuerMismatch, "issuer", message, remedy).with_value(own)
 }
 
-/// What is wrong with the documents of an issuer, as Entra gets them.
-async fn of_published(
+/// What is wrong with the documents of an issuer, as Entra gets them, and which keys of a cluster they lack.
+pub async fn of_published(
     issuer: &str,
     own_keys: &[String],
     signing: &Signing,
@@ -150,7 +150,8 @@ fn discovery(issuer: &str, asked: Asked) -> Result<(String, Option<Problem>), Pr
     let problem = (found != issuer).then(|| {
         let message =
             format!("is of another issuer than {issuer:?}{}: Entra compares byte for byte", difference(found, issuer));
-        let remedy = "publish the document that `hcp-identity capz plan --output-dir` writes for this issuer";
+        let remedy =
+            "publish the document of this issuer, as `capz plan --output-dir` and `azure create-oidc-issuer` write it";
         error(Reason::IssuerMismatch, "issuer", message, remedy).with_value(found)
     });
     Ok((keys.to_owned(), problem))
@@ -204,6 +205,10 @@ fn not_published(own: &[String], signing: &Signing, published: &[String]) -> Vec
     let error = |message, id: &str| error(Reason::SigningKeyNotPublished, "keys", message, remedy).with_value(id);
     let used_and_missing: Vec<_> = used.iter().filter(|id| is_missing(id)).map(|id| error(LACKS, id)).collect();
     match missing.first() {
+        None if [own, published].iter().all(|keys| keys.is_empty()) && used.is_empty() => {
+            let message = "has no keys: Entra takes no token of this issuer (AADSTS7000272)";
+            vec![Problem::error(Reason::SigningKeyNotPublished, FieldPath::of("keys"), message, remedy)]
+        }
         _ if !used_and_missing.is_empty() => used_and_missing,
         Some(first) if missing.len() == own.len() => {
             vec![error("has no key of the cluster: Entra takes no token of it (AADSTS7000272)", first)]
@@ -322,6 +327,18 @@ mod tests {
                 .map(|finding| (finding.problem.severity, finding.problem.reason, &*finding.place.source))
                 .collect();
             assert_eq!(told, [found], "{findings:?}");
+        }
+    }
+
+    /// Of a cluster whose API server is not asked.
+    #[test]
+    fn an_issuer_without_a_key_is_of_no_use_to_anybody() {
+        for (ids, found) in [(&["a"][..], None), (&[], Some(Reason::SigningKeyNotPublished))] {
+            let world = World::new().with(PUBLISHED[1], 200, keys(ids));
+            let signing = Signing::default();
+            let asked = pin!(of_published(ISSUER, &[], &signing, async |url| world.ask(url)));
+            let Poll::Ready(findings) = asked.poll(&mut Context::from_waker(Waker::noop())) else { panic!("pending") };
+            assert_eq!(findings.first().map(|finding| finding.problem.reason), found, "{findings:?}");
         }
     }
 

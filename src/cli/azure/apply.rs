@@ -17,7 +17,8 @@ use crate::{
 /// Create the federated credentials that HostedClusters with workload identities need.
 ///
 /// They are those that `plan` lists, on the identities that the HostedClusters name, which must be there: `hypershift create iam azure` makes
-/// them. What is there already is kept, under whatever name; nothing is changed or deleted. Where a HostedCluster is refused, or is of another cloud than the others, nothing is done for any.
+/// them. What is there already is kept, under whatever name; nothing is changed or deleted. Where a HostedCluster is refused, or is of another
+/// cloud than the others, nothing is done for any.
 /// Signs in as create-oidc-issuer does; the caller needs the role "Managed Identity Contributor".
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -46,7 +47,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> CommandResult {
-    let (identities, _, count) = plan::read(&args.sources, Clouds::One(args.cloud.clone()), args.output)?;
+    let clouds = Clouds::One(args.cloud.clone());
+    let (identities, _, count) = plan::read(&args.sources, clouds, plan::Issuers::Unasked, args.output)?;
     if count.errors > 0 {
         return Ok(Outcome::Findings);
     }

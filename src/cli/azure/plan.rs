@@ -1,36 +1,48 @@
 //! `hcp-identity azure plan`.
 
-use std::io::{self, Write};
+use std::{
+    collections::BTreeSet,
+    io::{self, Write},
+};
 
 use anyhow::Result;
 use serde::Serialize;
 
+use super::flags::block_on;
 use crate::{
+    capz::{Signing, of_published},
     cli::{
         CommandResult,
         answer::{OutputFormat, print},
         input::Sources,
+        internet::Internet,
         outcome,
         report::{self, Count, Form, Report, To},
     },
+    finding::Finding,
     provision::{Clouds, FederatedIdentity, Federation, Summary},
 };
 
 /// List the federated credentials that HostedClusters with workload identities need.
 ///
 /// Each component of such a HostedCluster exchanges tokens of its service accounts for those of a managed identity, which Entra
-/// does where the identity has a federated credential with exactly that issuer, subject and audience. Nothing is asked, and
-/// nothing is changed.
+/// does where the identity has a federated credential with exactly that issuer, subject and audience. Nothing is changed, and
+/// without --check-issuer nothing is asked.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   hcp-identity azure plan -f hostedcluster.yaml
+  hcp-identity azure plan -f hostedcluster.yaml --check-issuer
   kubectl get hostedclusters -A -o yaml | hcp-identity azure plan -o json |
     jq -r '.identities[] | .clientID as $id | .federatedCredentials[] |
       [$id, .name, .issuer, .subject] | @tsv'")]
 pub(super) struct Args {
     #[command(flatten)]
     sources: Sources,
+
+    /// Ask for the discovery document and the keys of each issuer, as Entra does, and tell what it would refuse.
+    #[arg(long)]
+    check_issuer: bool,
 
     /// Output format.
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Text)]
@@ -43,7 +55,7 @@ struct Answer {
 }
 
 pub(super) fn run(args: &Args) -> CommandResult {
-    let (identities, summary, count) = read(&args.sources, Clouds::Any, args.output)?;
+    let (identities, summary, count) = read(&args.sources, Clouds::Any, args.issuers(), args.output)?;
     let credentials: usize = identities.iter().map(|identity| identity.federated_credentials.len()).sum();
     let planned = identities.len();
     print(&Answer { identities }, args.output, text)?;
@@ -60,10 +72,24 @@ pub(super) fn run(args: &Args) -> CommandResult {
     Ok(outcome(count))
 }
 
+/// Whether issuers are asked for their documents.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Issuers {
+    Asked,
+    Unasked,
+}
+
+impl Args {
+    fn issuers(&self) -> Issuers {
+        if self.check_issuer { Issuers::Asked } else { Issuers::Unasked }
+    }
+}
+
 /// What is needed, and what is found on the way, which is told.
 pub(super) fn read(
     sources: &Sources,
     clouds: Clouds,
+    issuers: Issuers,
     output: OutputFormat,
 ) -> Result<(Vec<FederatedIdentity>, Summary, Count)> {
     let form = Form::from(output);
@@ -72,9 +98,26 @@ pub(super) fn read(
     let mut federation = Federation::new(&mut add).within(clouds);
     let read = sources.each(|source, reader| federation.read(source, reader));
     let (identities, summary) = federation.finish();
+    let asked = if issuers == Issuers::Asked { ask(&identities) } else { Ok(Vec::new()) };
+    asked.iter().flatten().for_each(|finding| report.add(finding));
     let count = report.finish()?;
     read?;
+    asked?;
     Ok((identities, summary, count))
+}
+
+/// What Entra would refuse of each issuer.
+fn ask(identities: &[FederatedIdentity]) -> Result<Vec<Finding>> {
+    let credentials = identities.iter().flat_map(|identity| &identity.federated_credentials);
+    let issuers: BTreeSet<_> = credentials.map(|credential| &*credential.issuer).collect();
+    let internet = Internet::new()?;
+    block_on(async {
+        let mut findings = Vec::new();
+        for issuer in issuers {
+            findings.extend(of_published(issuer, &[], &Signing::default(), async |url| internet.ask(url).await).await);
+        }
+        findings
+    })
 }
 
 fn text(out: &mut dyn Write, answer: &Answer) -> io::Result<()> {

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use kube::Client;
 
 use crate::{
-    azure::{Access, public_document},
-    capz::{ACCOUNTS, Answer, Checker, Claims, KINDS, Kind, Signing, pair_secret_name, tokens},
-    cli::{cluster_command::with_client, target::TargetArgs},
+    capz::{ACCOUNTS, Checker, Claims, KINDS, Kind, Signing, pair_secret_name, tokens},
+    cli::{cluster_command::with_client, internet::Internet, target::TargetArgs},
     cluster::capz::{Looked, ask, has_secret, look as look_at, token},
     finding::{FieldPath, Finding, ObjectRef, Place, Problem, Reason},
     names::{Namespace, ObjectName},
@@ -106,11 +105,8 @@ async fn look_at_tokens(
     checker: &mut Checker<'_>,
 ) -> Result<()> {
     let signing = Signing { pair, tokens: tokens_of_managers(client, cluster, checker).await };
-    let internet = Access::default().http().context("cannot set up HTTPS")?;
-    let published = async |url: &str| {
-        let (status, body) = public_document(&internet, url).await?;
-        Ok(Answer { status, body })
-    };
+    let internet = Internet::new()?;
+    let published = async |url: &str| internet.ask(url).await;
     let (of_cluster, findings) =
         tokens(cluster, issuer, &signing, async |path| ask(client, path).await, published).await;
     checker.add(findings);
