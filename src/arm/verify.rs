@@ -23,7 +23,7 @@ impl Arm {
             match self.look(issuer, keys).await {
                 Ok(()) => return Ok(()),
                 Err(why) if started.elapsed() > PATIENCE => return Err(Refusal::new(&subject, &why)),
-                Err(why) => (self.waits)(&why),
+                Err(why) => self.tell_of_wait(&why),
             }
             tokio::time::sleep(PAUSE).await;
         }

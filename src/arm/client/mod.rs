@@ -27,7 +27,7 @@ pub struct Arm {
     credential: Arc<dyn TokenCredential>,
     pub(super) subscription: String,
     /// Told while Azure is waited for.
-    pub(super) waits: Box<dyn Fn(&str) + Send + Sync>,
+    waits: Box<dyn Fn(&str) + Send + Sync>,
 }
 
 /// How long what was made may take to be seen everywhere: <https://learn.microsoft.com/azure/role-based-access-control/troubleshooting>
@@ -94,6 +94,11 @@ impl Arm {
     pub fn telling(mut self, waits: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.waits = Box::new(waits);
         self
+    }
+
+    /// Tells whoever looks on what is waited for.
+    pub(super) fn tell_of_wait(&self, words: &str) {
+        (self.waits)(&waiting(words));
     }
 
     pub(super) fn http(&self) -> &reqwest::Client {
@@ -210,7 +215,7 @@ impl Arm {
         let (link, started) = (self.ours(subject, link)?, Instant::now());
         let mut pause = retry_after(headers).unwrap_or(LOOK);
         loop {
-            (self.waits)(subject);
+            self.tell_of_wait(subject);
             sleep(pause.clamp(SOONEST, LATEST)).await;
             let answer = self.send(subject, Method::Get, link.clone(), None).await?;
             match state(subject, &answer)? {
@@ -236,7 +241,7 @@ impl Arm {
         let (started, mut pause) = (Instant::now(), FIRST);
         loop {
             match call().await {
-                Err(refusal) if refusal.is(codes) && started.elapsed() < SPREADS => (self.waits)(&refusal.message),
+                Err(refusal) if refusal.is(codes) && started.elapsed() < SPREADS => self.tell_of_wait(&refusal.message),
                 done => return done,
             }
             sleep(pause).await;
@@ -286,6 +291,13 @@ impl Arm {
         let answer = answer.map_err(|error| Refusal::of(subject, &error))?;
         if answer.status().is_success() { Ok(answer) } else { Err(Refusal::answered(subject, &answer)) }
     }
+}
+
+/// What is waited for, of words that tell why it has not come about: progress, and no error.
+fn waiting(words: &str) -> String {
+    words
+        .strip_prefix("cannot ")
+        .map_or_else(|| format!("waiting: {words}"), |what| format!("waiting for Azure to {what}"))
 }
 
 /// Of what is throttled, or had no answer.

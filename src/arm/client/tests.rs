@@ -165,6 +165,23 @@ async fn an_operation_that_says_something_else_is_not_done() {
     assert_eq!(refused.message, "cannot delete: Azure's answer is no JSON");
 }
 
+/// Whoever looks on sees progress, and nothing that reads as an error.
+#[tokio::test(start_paused = true)]
+async fn what_is_waited_for_is_no_failure() {
+    let link = ("location", "https://management.azure.test/operations/1");
+    let looks = std::sync::atomic::AtomicUsize::new(0);
+    let (arm, _) = hostile(move |last| match last {
+        "1" if looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed) > 0 => says(json!({"status": "Succeeded"})),
+        _ => (202, vec![link], json!({})),
+    });
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let telling = Arc::clone(&told);
+    let arm = arm.telling(move |words| telling.lock().unwrap().push(words.to_owned()));
+    assert!(arm.delete("cannot delete the resource group prod", "/subscriptions/a", "1").await.unwrap());
+    assert_eq!(*told.lock().unwrap(), ["waiting for Azure to delete the resource group prod"; 2]);
+    assert_eq!(waiting("https://a answers with 404"), "waiting: https://a answers with 404");
+}
+
 /// What is said where a path ends so.
 type Says = (&'static str, fn() -> Value);
 
