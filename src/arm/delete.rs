@@ -7,11 +7,11 @@ use serde_json::Value;
 use super::{
     Arm, Change, Refusal,
     ensure::tags_of,
-    publish::WEB,
     id::{
-        AUTHORIZATION, GROUPS, IDENTITIES, ROLE_ASSIGNMENTS, ROLE_DEFINITIONS, STORAGE, USER_ASSIGNED_IDENTITIES,
-        STORAGE_ACCOUNTS, id_of, is_within, last,
+        AUTHORIZATION, GROUPS, IDENTITIES, ROLE_ASSIGNMENTS, ROLE_DEFINITIONS, STORAGE, STORAGE_ACCOUNTS,
+        USER_ASSIGNED_IDENTITIES, id_of, is_within, last,
     },
+    publish::WEB,
     role::{Assignment, guid_of},
 };
 use crate::provision::{Mark, Names};
@@ -215,7 +215,9 @@ impl Arm {
         let marked = self.list(subject, &self.in_subscription(STORAGE_ACCOUNTS), STORAGE, &[]).await?;
         for id in marked.iter().filter(|one| mark.is_on(&tags_of(one))).map(id_of) {
             if !ours.as_ref().is_some_and(|ours| ours.eq_ignore_ascii_case(id)) {
-                found.kept.push(format!("storage account {}: it is not looked at, as it is {id}; {NAME_ACCOUNT}", last(id)));
+                found
+                    .kept
+                    .push(format!("storage account {}: it is not looked at, as it is {id}; {NAME_ACCOUNT}", last(id)));
             }
         }
         Ok(())

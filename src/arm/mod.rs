@@ -13,6 +13,7 @@ mod look;
 mod publish;
 mod refusal;
 mod register;
+mod rehearsal;
 mod role;
 mod verify;
 

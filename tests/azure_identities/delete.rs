@@ -117,8 +117,7 @@ async fn what_is_of_the_cluster_elsewhere_is_told_and_left_whole() {
     world.made(&plan(&requests())).await;
     let account = format!("{}/providers/Microsoft.Storage/storageAccounts/other", world.group("prod-oidc"));
     let tags = json!({"openshift.io_cloud-credential-operator_prod": "owned"});
-    let body =
-        json!({"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}, "tags": tags});
+    let body = json!({"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}, "tags": tags});
     world.put(&account, "2024-01-01", body).await;
     let before = world.shown().await;
     let elsewhere = ["--oidc-resource-group-name", "elsewhere"];

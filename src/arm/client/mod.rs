@@ -12,7 +12,7 @@ use azure_core::{
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::Refusal;
+use super::{Refusal, rehearsal::Rehearsal};
 use crate::{
     azure::{Access, Caller, header, options, retry_after},
     finding::chain,
@@ -26,8 +26,10 @@ pub struct Arm {
     http: reqwest::Client,
     credential: Arc<dyn TokenCredential>,
     pub(super) subscription: String,
+    /// Where nothing is to be changed.
+    pub(super) rehearsal: Option<Rehearsal>,
     /// Told while Azure is waited for.
-    pub(super) waits: Box<dyn Fn(&str) + Send + Sync>,
+    waits: Box<dyn Fn(&str) + Send + Sync>,
 }
 
 /// How long what was made may take to be seen everywhere: <https://learn.microsoft.com/azure/role-based-access-control/troubleshooting>
@@ -93,6 +95,7 @@ impl Arm {
             http,
             credential,
             subscription: subscription.to_owned(),
+            rehearsal: None,
             waits: Box::new(|_| {}),
         })
     }
@@ -102,6 +105,22 @@ impl Arm {
     pub fn telling(mut self, waits: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.waits = Box::new(waits);
         self
+    }
+
+    /// Has what is there looked at, and nothing changed: what is told is what would become of it.
+    #[must_use]
+    pub fn rehearsing(self) -> Self {
+        Self { rehearsal: Some(Rehearsal::default()), ..self }
+    }
+
+    /// Whether it is only there once this is no rehearsal.
+    pub(super) fn is_to_be_made(&self, id: &str) -> bool {
+        self.rehearsal.as_ref().is_some_and(|rehearsal| rehearsal.is_below_new(id))
+    }
+
+    /// Tells whoever looks on what is waited for.
+    pub(super) fn tell_of_wait(&self, words: &str) {
+        (self.waits)(&waiting(words));
     }
 
     pub(super) fn http(&self) -> &reqwest::Client {
@@ -132,6 +151,9 @@ impl Arm {
 
     /// What is there; none where there is nothing.
     pub(super) async fn get(&self, subject: &str, id: &str, version: &str) -> Result<Option<Value>, Refusal> {
+        if let Some(known) = self.rehearsal.as_ref().and_then(|rehearsal| rehearsal.knows(id)) {
+            return Ok(known);
+        }
         let answer = self.send(subject, Method::Get, self.url(subject, id, version, &[])?, None).await;
         match answer {
             Ok(answer) => json(subject, &answer).map(Some),
@@ -148,6 +170,9 @@ impl Arm {
         version: &str,
         query: &[(&str, &str)],
     ) -> Result<Vec<Value>, Refusal> {
+        if self.is_to_be_made(id) {
+            return Ok(Vec::new());
+        }
         let (mut found, mut asked) = (Vec::new(), BTreeSet::new());
         let mut next = Some(self.url(subject, id, version, query)?);
         while let Some(url) = next {
@@ -167,10 +192,18 @@ impl Arm {
 
     /// Makes it, or makes it as it should be; done when Azure says so.
     pub(super) async fn put(&self, subject: &str, id: &str, version: &str, body: &Value) -> Result<Value, Refusal> {
+        if let Some(rehearsal) = &self.rehearsal {
+            rehearsal.put(id, body);
+            return Ok(body.clone());
+        }
         self.change(subject, Method::Put, id, version, body).await
     }
 
     pub(super) async fn patch(&self, subject: &str, id: &str, version: &str, body: &Value) -> Result<Value, Refusal> {
+        if let Some(rehearsal) = &self.rehearsal {
+            let known = self.get(subject, id, version).await?.unwrap_or_default();
+            return Ok(rehearsal.patch(id, known, body));
+        }
         self.change(subject, Method::Patch, id, version, body).await
     }
 
@@ -181,6 +214,9 @@ impl Arm {
 
     /// Whether there was something to delete; done when it is gone.
     pub(super) async fn delete(&self, subject: &str, id: &str, version: &str) -> Result<bool, Refusal> {
+        if self.rehearsal.is_some() {
+            return Ok(true);
+        }
         let url = self.url(subject, id, version, &[])?;
         let call = async || self.send(subject, Method::Delete, url.clone(), None).await;
         let answer = match self.patiently(&BUSY, call).await {
@@ -226,7 +262,7 @@ impl Arm {
         let (link, started) = (self.ours(subject, link)?, Instant::now());
         let mut pause = retry_after(headers).unwrap_or(LOOK);
         loop {
-            (self.waits)(subject);
+            self.tell_of_wait(subject);
             sleep(pause.clamp(SOONEST, LATEST)).await;
             let answer = self.send(subject, Method::Get, link.clone(), None).await?;
             match state(subject, &answer)? {
@@ -252,7 +288,7 @@ impl Arm {
         let (started, mut pause) = (Instant::now(), FIRST);
         loop {
             match call().await {
-                Err(refusal) if refusal.is(codes) && started.elapsed() < SPREADS => (self.waits)(&refusal.message),
+                Err(refusal) if refusal.is(codes) && started.elapsed() < SPREADS => self.tell_of_wait(&refusal.message),
                 done => return done,
             }
             sleep(pause).await;
@@ -302,6 +338,13 @@ impl Arm {
         let answer = answer.map_err(|error| Refusal::of(subject, &error))?;
         if answer.status().is_success() { Ok(answer) } else { Err(Refusal::answered(subject, &answer)) }
     }
+}
+
+/// What is waited for, of words that tell why it has not come about: progress, and no error.
+fn waiting(words: &str) -> String {
+    words
+        .strip_prefix("cannot ")
+        .map_or_else(|| format!("waiting: {words}"), |what| format!("waiting for Azure to {what}"))
 }
 
 /// Of what is throttled, or had no answer.

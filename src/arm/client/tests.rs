@@ -60,6 +60,7 @@ fn hostile(says: impl Fn(&str) -> Answer + Send + Sync + 'static) -> (Arm, Arc<M
         http: reqwest::Client::new(),
         credential: ManagedIdentityCredential::new(None).unwrap(),
         subscription: SUBSCRIPTION.to_owned(),
+        rehearsal: None,
         waits: Box::new(|_| {}),
     };
     (arm, asked)
@@ -257,6 +258,45 @@ async fn a_group_that_is_being_deleted_is_made_again_once_it_has_gone() {
     assert_eq!(asked.lock().unwrap().len(), 3);
 }
 
+/// Whoever looks on sees progress, and nothing that reads as an error.
+#[tokio::test(start_paused = true)]
+async fn what_is_waited_for_is_no_failure() {
+    let link = ("location", "https://management.azure.test/operations/1");
+    let looks = std::sync::atomic::AtomicUsize::new(0);
+    let (arm, _) = hostile(move |last| match last {
+        "1" if looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed) > 0 => says(json!({"status": "Succeeded"})),
+        _ => (202, vec![link], json!({})),
+    });
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let telling = Arc::clone(&told);
+    let arm = arm.telling(move |words| telling.lock().unwrap().push(words.to_owned()));
+    assert!(arm.delete("cannot delete the resource group prod", "/subscriptions/a", "1").await.unwrap());
+    assert_eq!(*told.lock().unwrap(), ["waiting for Azure to delete the resource group prod"; 2]);
+    assert_eq!(waiting("https://a answers with 404"), "waiting: https://a answers with 404");
+}
+
+/// Whatever is made, changed or deleted.
+#[tokio::test]
+async fn a_rehearsal_sends_nothing_but_questions() {
+    let (arm, asked) = hostile(|_| says(json!({"tags": {"a": "b"}, "properties": {"c": 1}})));
+    let arm = arm.rehearsing();
+    arm.put("cannot make", "/subscriptions/a/resourceGroups/New", "1", &json!({"location": "here"})).await.unwrap();
+    let within = "/subscriptions/a/resourcegroups/new/b";
+    assert_eq!(arm.get("cannot look", within, "1").await.unwrap(), None);
+    assert_eq!(arm.list("cannot list", within, "1", &[]).await.unwrap(), [json!(0); 0]);
+    let there = arm.get("cannot look", "/subscriptions/a/resourceGroups/new", "1").await.unwrap();
+    assert_eq!(there, Some(json!({"location": "here"})));
+    assert_eq!(*asked.lock().unwrap(), [""; 0]);
+
+    let changed = arm.patch("cannot change", "/subscriptions/a/b", "1", &json!({"tags": {"d": "e"}})).await.unwrap();
+    assert_eq!(changed, json!({"tags": {"a": "b", "d": "e"}, "properties": {"c": 1}}));
+    assert_eq!(arm.get("cannot look", "/subscriptions/A/b", "1").await.unwrap(), Some(changed));
+    assert!(arm.delete("cannot delete", "/subscriptions/a/b", "1").await.unwrap());
+    assert!(arm.get("cannot look", "/subscriptions/a/b/below", "1").await.unwrap().is_some());
+    let get = |path: &str| format!("GET management.azure.test{path}");
+    assert_eq!(*asked.lock().unwrap(), [get("/subscriptions/a/b"), get("/subscriptions/a/b/below")]);
+}
+
 /// What is said where a path ends so.
 type Says = (&'static str, fn() -> Value);
 
@@ -285,6 +325,7 @@ async fn a_group_is_not_deleted_where_what_is_in_it_is_not_told() {
         ("roleDefinitions", nothing),
         ("roleAssignments", nothing),
         ("userAssignedIdentities", nothing),
+        ("storageAccounts", nothing),
         ("prod-oidc", group),
         ("resources", || json!({})),
     ]);
@@ -296,7 +337,7 @@ async fn a_group_is_not_deleted_where_what_is_in_it_is_not_told() {
 async fn what_comes_into_a_group_meanwhile_is_not_deleted_with_it() {
     let looks = std::sync::atomic::AtomicUsize::new(0);
     let (arm, asked) = hostile(move |last| match last {
-        "roleDefinitions" | "roleAssignments" | "userAssignedIdentities" => says(nothing()),
+        "roleDefinitions" | "roleAssignments" | "userAssignedIdentities" | "storageAccounts" => says(nothing()),
         "prod-oidc" => says(group()),
         "resources" if looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0 => says(nothing()),
         "resources" => says(json!({"value": [{"id": "/subscriptions/a/b/new"}]})),
@@ -333,13 +374,18 @@ async fn nothing_outside_the_subscription_is_deleted_whatever_is_listed() {
             };
             json!({"value": [identity("other", "b"), identity("PROD-OIDC", "c")]})
         }),
+        ("storageAccounts", nothing),
         ("prod-oidc", group),
         ("resources", nothing),
     ]);
     let found = found.await.unwrap();
     let doomed: Vec<_> = found.doomed.iter().map(|doomed| &*doomed.what).collect();
     assert_eq!(doomed, ["identity a", "resource group prod-oidc"]);
-    assert_eq!(found.kept, ["custom role a: it is not of this subscription", "identity a: it is not in prod-oidc"]);
+    let other = "/subscriptions/99999999-9999-9999-9999-999999999999/resourceGroups/other/providers/Microsoft.ManagedIdentity/userAssignedIdentities/a";
+    let elsewhere = format!(
+        "identity a: it is not in prod-oidc, but is {other}; name its resource group (--oidc-resource-group-name) to delete it"
+    );
+    assert_eq!(found.kept, ["custom role a: it is not of this subscription", &*elsewhere]);
 }
 
 #[tokio::test]
@@ -357,6 +403,7 @@ async fn an_assignment_of_nobody_is_not_ours() {
             );
             json!({"value": [{"id": id, "tags": {tag: owned}}]})
         }),
+        ("storageAccounts", nothing),
         ("prod-oidc", group),
         ("resources", nothing),
     ]);

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::{
     flags::{Where, block_on, refused},
-    journal::Journal,
+    journal::{Journal, tell},
 };
 use crate::{
     arm::Arm,
@@ -56,15 +56,18 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> CommandResult {
-    let (names, account) = names(args)?;
-    let mut journal = Journal::new(args.output);
-    if account.is_none() {
-        report::note(&format!("no storage account is looked for: none can have the name {}; {NAME_IT}", names.name));
-    }
-    let reached = args.place.reach();
-    let done = reached.and_then(|arm| block_on(delete(&arm, &names, account, args, &mut journal))?);
-    journal.finish(done)?;
-    Ok(Outcome::Done)
+    tell(args.output, |journal| {
+        let (names, account) = names(args)?;
+        if account.is_none() {
+            report::note(&format!(
+                "no storage account is looked for: none can have the name {}; {NAME_IT}",
+                names.name
+            ));
+        }
+        let arm = args.place.reach()?;
+        block_on(delete(&arm, &names, account, args, journal))??;
+        Ok(Outcome::Done)
+    })
 }
 
 const NAME_IT: &str = "name that of the issuer (--storage-account-name) to delete it";
