@@ -283,7 +283,7 @@ async fn a_rehearsal_sends_nothing_but_questions() {
     arm.put("cannot make", "/subscriptions/a/resourceGroups/New", "1", &json!({"location": "here"})).await.unwrap();
     let within = "/subscriptions/a/resourcegroups/new/b";
     assert_eq!(arm.get("cannot look", within, "1").await.unwrap(), None);
-    assert_eq!(arm.list("cannot list", within, "1", &[]).await.unwrap(), [json!(0); 0]);
+    assert!(arm.list("cannot list", within, "1", &[]).await.unwrap().is_empty());
     let there = arm.get("cannot look", "/subscriptions/a/resourceGroups/new", "1").await.unwrap();
     assert_eq!(there, Some(json!({"location": "here"})));
     assert_eq!(*asked.lock().unwrap(), [""; 0]);
