@@ -40,7 +40,9 @@ impl Arm {
                 let account = self.storage_account(resource_group, storage_account);
                 self.container(&subject, &format!("{account}/blobServices/default/containers/{name}")).await
             }
-            Resource::StaticWebsite { storage_account, .. } => self.website(&subject, storage_account).await,
+            Resource::StaticWebsite { resource_group, storage_account } => {
+                self.website(&subject, resource_group, storage_account).await
+            }
         }
     }
 

@@ -104,7 +104,8 @@ impl Arm {
             None => {
                 let body = json!({"location": location, "tags": marked(tags, mark)});
                 let put = async || self.put(&subject, &id, IDENTITIES, &body).await;
-                (Change::Created, self.patiently(&["ResourceGroupNotFound"], put).await.map_err(may)?)
+                let made = self.patiently(&["ResourceGroupNotFound"], put).await.map_err(may)?;
+                (Change::Created, if self.rehearsal.is_some() { of_nobody(&made) } else { made })
             }
             Some(known) => match with(&known, tags) {
                 None => (Change::Kept, known),
@@ -127,7 +128,18 @@ impl Arm {
     }
 }
 
+/// An identity that would be made: who it will be is Azure's to say.
+const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
+
+fn of_nobody(identity: &Value) -> Value {
+    json!({"tags": identity.get("tags"), "properties": {"clientId": NOBODY, "tenantId": NOBODY, "principalId": NOBODY}})
+}
+
 impl There {
+    pub(super) fn is_nobody_yet(&self) -> bool {
+        self.principal == NOBODY
+    }
+
     fn read(subject: &str, id: String, known: &Value, mark: &Mark) -> Result<Self, Refusal> {
         let text = |key: &str| known.pointer(&format!("/properties/{key}")).and_then(Value::as_str).unwrap_or_default();
         let nameless = || Refusal::new(subject, "Azure does not say who it is; run this again later");

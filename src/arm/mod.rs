@@ -11,6 +11,7 @@ mod id;
 mod identity;
 mod publish;
 mod refusal;
+mod rehearsal;
 mod role;
 mod verify;
 

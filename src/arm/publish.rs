@@ -14,6 +14,7 @@ const WEB: &str = "$web";
 
 /// What the documents of an issuer are made of.
 pub struct Publication<'a> {
+    pub resource_group: &'a str,
     pub storage_account: &'a str,
     /// None is the static website's.
     pub container: Option<&'a str>,
@@ -39,14 +40,16 @@ impl Arm {
     /// # Errors
     /// What Azure refuses, and a key set that cannot be added to.
     pub async fn publish(&self, publication: &Publication<'_>, see: See<'_>) -> Result<KeySet, Refusal> {
-        let Publication { storage_account, container, issuer, key, retired } = publication;
+        let Publication { resource_group, storage_account, container, issuer, key, retired } = publication;
         let container = container.unwrap_or(WEB);
+        // Its host is not there before it is.
+        let is_to_be_made = self.is_to_be_made(&self.storage_account(resource_group, storage_account));
         let service = self.blobs(storage_account)?;
         let place = |path: &str| (service.blob_client(container, path), issuer.below(path));
 
         let (blob, url) = place(Issuer::KEYS);
         let subject = format!("cannot publish {url}");
-        let there = self.download(&subject, &blob).await?;
+        let there = if is_to_be_made { None } else { self.download(&subject, &blob).await? };
         let unreadable = |error| Refusal::new(&subject, &format!("what is there {error}"));
         let published = there.as_ref().map(|there| &*there.body);
         let keys = KeySet::after(published, key, retired).map_err(unreadable)?;
@@ -55,31 +58,42 @@ impl Arm {
 
         let (blob, url) = place(Issuer::DISCOVERY);
         let subject = format!("cannot publish {url}");
-        let there = self.download(&subject, &blob).await?;
+        let there = if is_to_be_made { None } else { self.download(&subject, &blob).await? };
         let text = discovery(issuer).map_err(|error| Refusal::new(&subject, &error.to_string()))?;
         see(self.upload(&subject, &blob, there, text).await?, url);
         Ok(keys)
     }
 
-    /// Where everybody finds the website of an account, without a slash at its end.
+    /// Where everybody finds the website of an account, without a slash at its end. None only in a rehearsal: Azure says it once
+    /// there is the account.
     ///
     /// # Errors
     /// What Azure refuses, and an account without one.
-    pub async fn website_of(&self, group: &str, account: &str) -> Result<String, Refusal> {
+    pub async fn website_of(&self, group: &str, account: &str) -> Result<Option<String>, Refusal> {
         let subject = format!("cannot find the website of the storage account {account}");
-        let known = self.get(&subject, &self.storage_account(group, account), STORAGE).await?.unwrap_or_default();
+        let id = self.storage_account(group, account);
+        if self.is_to_be_made(&id) {
+            return Ok(None);
+        }
+        let known = self.get(&subject, &id, STORAGE).await?.unwrap_or_default();
         let url = known.pointer("/properties/primaryEndpoints/web").and_then(Value::as_str);
         let url = url.ok_or_else(|| Refusal::new(&subject, "it has none; give an account of kind StorageV2"))?;
-        Ok(url.trim_end_matches('/').to_owned())
+        Ok(Some(url.trim_end_matches('/').to_owned()))
     }
 
-    pub(super) async fn website(&self, subject: &str, account: &str) -> Result<Change, Refusal> {
+    pub(super) async fn website(&self, subject: &str, group: &str, account: &str) -> Result<Change, Refusal> {
+        if self.is_to_be_made(&self.storage_account(group, account)) {
+            return Ok(Change::Updated);
+        }
         let service = self.blobs(account)?;
         let refused = |error| self.may_not(subject, error);
         let known = self.in_time(subject, service.get_properties(None)).await?.map_err(refused)?;
         let known = known.into_model().map_err(refused)?;
         if known.static_website.as_ref().is_some_and(|website| website.enabled == Some(true)) {
             return Ok(Change::Kept);
+        }
+        if self.rehearsal.is_some() {
+            return Ok(Change::Updated);
         }
         let website = StaticWebsite { enabled: Some(true), ..known.static_website.clone().unwrap_or_default() };
         let properties = BlobServiceProperties { static_website: Some(website), ..known };
@@ -106,11 +120,11 @@ impl Arm {
             }
             Err(error) => match self.may_not(subject, error) {
                 refusal if refusal.is(&["BlobNotFound"]) => Ok(None),
+                refusal if self.rehearsal.is_some() && refusal.is(&SPREADING) => Ok(None),
                 refusal => Err(refusal),
             },
         };
-        // A container and a website are where blobs are a little later than where they are made.
-        self.patiently(&["ContainerNotFound", "ResourceNotFound"], read).await
+        self.patiently(&SPREADING, read).await
     }
 
     async fn upload(
@@ -137,6 +151,9 @@ impl Arm {
                 Change::Created
             }
         };
+        if self.rehearsal.is_some() {
+            return Ok(change);
+        }
         let upload = blob.upload(RequestContent::from(text.into_bytes()), Some(options));
         let sent = self.in_time(subject, upload).await?;
         sent.map(|_| change).map_err(|error| {
@@ -149,6 +166,9 @@ impl Arm {
         Refusal::of(subject, &error.into()).remedied(&["AuthorizationPermissionMismatch"], DATA_ROLE)
     }
 }
+
+/// What is said of a container or a website that was made a moment ago: they are where blobs are a little later.
+const SPREADING: [&str; 2] = ["ContainerNotFound", "ResourceNotFound"];
 
 const DATA_ROLE: &str = "the caller needs the role \"Storage Blob Data Contributor\" on the storage account, which not even its owner \
                          has by itself; a role that was just given takes some minutes to be known";

@@ -162,7 +162,8 @@ impl Arm {
         see: See<'_>,
     ) -> Result<(), Refusal> {
         let subject = format!("cannot find the roles of the {wanted}");
-        let assigned = self.assignments(&subject, &who.principal).await?;
+        let assigned =
+            if who.is_nobody_yet() { Vec::new() } else { self.assignments(&subject, &who.principal).await? };
         let mut meant = Vec::with_capacity(wanted.grants.len());
         for grant in &wanted.grants {
             let told = wanted.grant(grant);

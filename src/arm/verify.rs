@@ -17,6 +17,9 @@ impl Arm {
     /// # Errors
     /// Where everybody who verifies its tokens would not find its documents, or would find others.
     pub async fn verify(&self, issuer: &Issuer, keys: &KeySet) -> Result<(), Refusal> {
+        if self.rehearsal.is_some() {
+            return Ok(());
+        }
         let subject = format!("the issuer {issuer} is of no use to Entra yet");
         let started = tokio::time::Instant::now();
         loop {

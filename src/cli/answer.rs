@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use super::report::{self, Form};
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
 pub(super) enum OutputFormat {
+    #[default]
     Text,
     Json,
 }

@@ -41,8 +41,8 @@ pub(super) enum Change {
 /// read nor written through.
 pub(super) struct Folder {
     path: PathBuf,
-    /// Held open: closing it gives the lock back.
-    _lock: File,
+    /// Held open: closing it gives the lock back. None where nothing is written.
+    lock: Option<File>,
 }
 
 impl Folder {
@@ -60,15 +60,31 @@ impl Folder {
                 return Err(error).with_context(|| format!("cannot lock the folder {}", path.display()));
             }
         }
-        let folder = Self { path: path.to_owned(), _lock: lock };
+        let folder = Self { path: path.to_owned(), lock: Some(lock) };
         subfolders.iter().try_for_each(|name| folder.make(name))?;
         Ok(folder)
     }
 
+    /// Writes nothing into it, and tells what would become of its files.
+    pub(super) fn rehearse(path: &Path, subfolders: &[&str]) -> Result<Self> {
+        let folder = Self { path: path.to_owned(), lock: None };
+        subfolders.iter().try_for_each(|name| folder.make(name))?;
+        Ok(folder)
+    }
+
+    pub(super) fn is_rehearsed(&self) -> bool {
+        self.lock.is_none()
+    }
+
     pub(super) fn make(&self, name: &str) -> Result<()> {
         let path = self.path.join(name);
-        make(&path)?;
-        let there = fs::symlink_metadata(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        if !self.is_rehearsed() {
+            make(&path)?;
+        }
+        let there = match fs::symlink_metadata(&path) {
+            Err(error) if self.is_rehearsed() && error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            there => there.with_context(|| format!("cannot read {}", path.display()))?,
+        };
         // What is written into it may be a key.
         if there.is_symlink() {
             bail!("{} is a symbolic link; put the folder itself there, or name another one", path.display());
@@ -113,14 +129,21 @@ impl Folder {
             Readers::Owner => PRIVATE,
             Readers::Everyone => PUBLIC,
         };
-        write_beside(&path, file.text.as_bytes(), mode).with_context(|| format!("cannot write {}", path.display()))?;
+        self.write_as(&file.path, file.text.as_bytes(), mode)?;
         Ok(change)
     }
 
     /// Writes a file that only its owner reads. What is there is replaced.
     pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.write_as(name, bytes, PRIVATE)
+    }
+
+    fn write_as(&self, name: &str, bytes: &[u8], mode: u32) -> Result<()> {
+        if self.is_rehearsed() {
+            return Ok(());
+        }
         let path = self.path.join(name);
-        write_beside(&path, bytes, PRIVATE).with_context(|| format!("cannot write {}", path.display()))
+        write_beside(&path, bytes, mode).with_context(|| format!("cannot write {}", path.display()))
     }
 
     /// Takes a file that is there from everybody but its owner.
@@ -132,7 +155,9 @@ impl Folder {
             if mode & 0o077 == 0 {
                 return Ok(Change::Kept);
             }
-            file.set_permissions(fs::Permissions::from_mode(mode & 0o700))?;
+            if !self.is_rehearsed() {
+                file.set_permissions(fs::Permissions::from_mode(mode & 0o700))?;
+            }
             Ok(Change::Restricted)
         });
         restricted.with_context(|| {

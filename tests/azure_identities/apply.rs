@@ -119,3 +119,20 @@ async fn what_lets_in_somebody_else_is_not_taken_from_them() {
     let (code, out, err) = apply(&world, &file, &[]).await;
     assert!(code == 0 && out.lines().all(|line| line.starts_with("kept: ")), "{out}{err}");
 }
+
+#[tokio::test]
+async fn a_server_dry_run_tells_what_becomes_of_what_is_there() {
+    let (world, file) = start("rehearsed").await;
+    apply(&world, &file, &[]).await;
+    let one = world.credentials("identity-0").await.remove(0);
+    let name = one["name"].as_str().unwrap();
+    world.delete(&format!("{}/federatedIdentityCredentials/{name}", world.identity("identity-0")), IDENTITIES).await;
+    let (there, writes) = (credentials(&world).await, world.writes());
+    let (code, dry, err) = apply(&world, &file, &["--dry-run=server"]).await;
+    assert_eq!((code, world.writes()), (0, writes), "{err}");
+    assert_eq!(credentials(&world).await, there);
+    let (_, out, _) = apply(&world, &file, &[]).await;
+    assert_eq!(dry.replace(" (dry run)", ""), out);
+    let created: Vec<_> = dry.lines().filter(|line| line.starts_with("created: ")).collect();
+    assert_eq!(created, [format!("created: federated credential {name} of identity-0 (dry run)")]);
+}

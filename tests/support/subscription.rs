@@ -89,6 +89,29 @@ impl Subscription {
 
     /// Makes something in ARM as the owner, below the subscription: what is there then.
     pub async fn put(&self, path: &str, version: &str, body: &Value) -> Value {
+        self.call(reqwest::Method::PUT, path, version, body.to_string()).await
+    }
+
+    /// What is there.
+    pub async fn get(&self, path: &str, version: &str) -> Value {
+        self.call(reqwest::Method::GET, path, version, String::new()).await
+    }
+
+    /// Everything that the subscription has.
+    pub async fn resources(&self) -> Vec<Value> {
+        let mut all = Vec::new();
+        for (path, version) in [
+            ("/resourcegroups", "2021-04-01"),
+            ("/resources", "2021-04-01"),
+            ("/providers/Microsoft.Authorization/roleAssignments", "2022-04-01"),
+            ("/providers/Microsoft.Authorization/roleDefinitions", "2022-04-01"),
+        ] {
+            all.push(self.get(path, version).await["value"].clone());
+        }
+        all
+    }
+
+    async fn call(&self, method: reqwest::Method, path: &str, version: &str, body: String) -> Value {
         let http = self.http();
         let form = [
             ("grant_type", "client_credentials"),
@@ -100,8 +123,8 @@ impl Subscription {
         let token = json_of(token.form(&form)).await;
         let url = format!("https://management.azure.com/subscriptions/{SUBSCRIPTION}{path}?api-version={version}");
         let token = token["access_token"].as_str().expect("a token");
-        json_of(http.put(url).bearer_auth(token).header("content-type", "application/json").body(body.to_string()))
-            .await
+        let request = http.request(method, url).bearer_auth(token).header("content-type", "application/json");
+        json_of(request.body(body)).await
     }
 
     /// All that ARM and blobs have been asked to change.

@@ -12,7 +12,7 @@ use azure_core::{
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::Refusal;
+use super::{Refusal, rehearsal::Rehearsal};
 use crate::{
     azure::{Access, Caller, header, options, retry_after},
     finding::chain,
@@ -26,6 +26,8 @@ pub struct Arm {
     http: reqwest::Client,
     credential: Arc<dyn TokenCredential>,
     pub(super) subscription: String,
+    /// Where nothing is to be changed.
+    pub(super) rehearsal: Option<Rehearsal>,
     /// Told while Azure is waited for.
     waits: Box<dyn Fn(&str) + Send + Sync>,
 }
@@ -85,6 +87,7 @@ impl Arm {
             http,
             credential,
             subscription: subscription.to_owned(),
+            rehearsal: None,
             waits: Box::new(|_| {}),
         })
     }
@@ -94,6 +97,17 @@ impl Arm {
     pub fn telling(mut self, waits: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.waits = Box::new(waits);
         self
+    }
+
+    /// Has what is there looked at, and nothing changed: what is told is what would become of it.
+    #[must_use]
+    pub fn rehearsing(self) -> Self {
+        Self { rehearsal: Some(Rehearsal::default()), ..self }
+    }
+
+    /// Whether it is only there once this is no rehearsal.
+    pub(super) fn is_to_be_made(&self, id: &str) -> bool {
+        self.rehearsal.as_ref().is_some_and(|rehearsal| rehearsal.is_below_new(id))
     }
 
     /// Tells whoever looks on what is waited for.
@@ -129,6 +143,9 @@ impl Arm {
 
     /// What is there; none where there is nothing.
     pub(super) async fn get(&self, subject: &str, id: &str, version: &str) -> Result<Option<Value>, Refusal> {
+        if let Some(known) = self.rehearsal.as_ref().and_then(|rehearsal| rehearsal.knows(id)) {
+            return Ok(known);
+        }
         let answer = self.send(subject, Method::Get, self.url(subject, id, version, &[])?, None).await;
         match answer {
             Ok(answer) => json(subject, &answer).map(Some),
@@ -145,6 +162,9 @@ impl Arm {
         version: &str,
         query: &[(&str, &str)],
     ) -> Result<Vec<Value>, Refusal> {
+        if self.is_to_be_made(id) {
+            return Ok(Vec::new());
+        }
         let (mut found, mut asked) = (Vec::new(), BTreeSet::new());
         let mut next = Some(self.url(subject, id, version, query)?);
         while let Some(url) = next {
@@ -164,15 +184,26 @@ impl Arm {
 
     /// Makes it, or makes it as it should be; done when Azure says so.
     pub(super) async fn put(&self, subject: &str, id: &str, version: &str, body: &Value) -> Result<Value, Refusal> {
+        if let Some(rehearsal) = &self.rehearsal {
+            rehearsal.put(id, body);
+            return Ok(body.clone());
+        }
         self.change(subject, Method::Put, id, version, body).await
     }
 
     pub(super) async fn patch(&self, subject: &str, id: &str, version: &str, body: &Value) -> Result<Value, Refusal> {
+        if let Some(rehearsal) = &self.rehearsal {
+            let known = self.get(subject, id, version).await?.unwrap_or_default();
+            return Ok(rehearsal.patch(id, known, body));
+        }
         self.change(subject, Method::Patch, id, version, body).await
     }
 
     /// Whether there was something to delete; done when it is gone.
     pub(super) async fn delete(&self, subject: &str, id: &str, version: &str) -> Result<bool, Refusal> {
+        if self.rehearsal.is_some() {
+            return Ok(true);
+        }
         let answer = match self.send(subject, Method::Delete, self.url(subject, id, version, &[])?, None).await {
             Err(refusal) if refusal.is_missing() => return Ok(false),
             answer => answer?,

@@ -60,6 +60,7 @@ fn hostile(says: impl Fn(&str) -> Answer + Send + Sync + 'static) -> (Arm, Arc<M
         http: reqwest::Client::new(),
         credential: ManagedIdentityCredential::new(None).unwrap(),
         subscription: SUBSCRIPTION.to_owned(),
+        rehearsal: None,
         waits: Box::new(|_| {}),
     };
     (arm, asked)
@@ -180,6 +181,28 @@ async fn what_is_waited_for_is_no_failure() {
     assert!(arm.delete("cannot delete the resource group prod", "/subscriptions/a", "1").await.unwrap());
     assert_eq!(*told.lock().unwrap(), ["waiting for Azure to delete the resource group prod"; 2]);
     assert_eq!(waiting("https://a answers with 404"), "waiting: https://a answers with 404");
+}
+
+/// Whatever is made, changed or deleted.
+#[tokio::test]
+async fn a_rehearsal_sends_nothing_but_questions() {
+    let (arm, asked) = hostile(|_| says(json!({"tags": {"a": "b"}, "properties": {"c": 1}})));
+    let arm = arm.rehearsing();
+    arm.put("cannot make", "/subscriptions/a/resourceGroups/New", "1", &json!({"location": "here"})).await.unwrap();
+    let within = "/subscriptions/a/resourcegroups/new/b";
+    assert_eq!(arm.get("cannot look", within, "1").await.unwrap(), None);
+    assert!(arm.list("cannot list", within, "1", &[]).await.unwrap().is_empty());
+    let there = arm.get("cannot look", "/subscriptions/a/resourceGroups/new", "1").await.unwrap();
+    assert_eq!(there, Some(json!({"location": "here"})));
+    assert_eq!(*asked.lock().unwrap(), [""; 0]);
+
+    let changed = arm.patch("cannot change", "/subscriptions/a/b", "1", &json!({"tags": {"d": "e"}})).await.unwrap();
+    assert_eq!(changed, json!({"tags": {"a": "b", "d": "e"}, "properties": {"c": 1}}));
+    assert_eq!(arm.get("cannot look", "/subscriptions/A/b", "1").await.unwrap(), Some(changed));
+    assert!(arm.delete("cannot delete", "/subscriptions/a/b", "1").await.unwrap());
+    assert!(arm.get("cannot look", "/subscriptions/a/b/below", "1").await.unwrap().is_some());
+    let get = |path: &str| format!("GET management.azure.test{path}");
+    assert_eq!(*asked.lock().unwrap(), [get("/subscriptions/a/b"), get("/subscriptions/a/b/below")]);
 }
 
 /// What is said where a path ends so.

@@ -3,8 +3,8 @@
 use anyhow::Result;
 
 use super::{
-    flags::{Where, block_on},
-    journal::Journal,
+    flags::{DryRun, Where, block_on},
+    journal::{Journal, tell},
     plan,
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  hcp-identity azure apply -f hostedcluster.yaml --subscription-id ID --dry-run
+  hcp-identity azure apply -f hostedcluster.yaml --subscription-id ID --dry-run=server
   kubectl get hostedclusters -A -o yaml | hcp-identity azure apply --subscription-id ID")]
 pub(super) struct Args {
     #[command(flatten)]
@@ -30,9 +30,10 @@ pub(super) struct Args {
     #[command(flatten)]
     place: Where,
 
-    /// Show what must exist, without asking Azure for anything.
-    #[arg(long)]
-    dry_run: bool,
+    /// Show what would be made: with `client`, or no value, all that must exist, without asking Azure for anything; with `server`
+    /// what would become of it, beside what is there.
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = DryRun::None, default_missing_value = "client", num_args = 0..=1, require_equals = true)]
+    dry_run: DryRun,
 
     /// Output format.
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Text)]
@@ -40,17 +41,21 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> CommandResult {
-    let (identities, _, count) = plan::read(&args.sources, args.output)?;
+    tell(args.output, |journal| create(args, journal))
+}
+
+fn create(args: &Args, journal: &mut Journal) -> CommandResult {
+    let (identities, _, count) = plan::read(&args.sources, args.output, |finding| journal.found(finding))?;
     if count.errors > 0 {
         return Ok(Outcome::Findings);
     }
-    let mut journal = Journal::new(args.output);
-    let done = if args.dry_run || identities.is_empty() {
-        show(&identities, &mut journal)
+    journal.rehearsing(args.dry_run);
+    if args.dry_run == DryRun::Client || identities.is_empty() {
+        show(&identities, journal)?;
     } else {
-        args.place.reach().and_then(|arm| block_on(apply(&identities, &arm, &mut journal))?)
-    };
-    journal.finish(done)?;
+        let arm = args.place.reach_for(args.dry_run)?;
+        block_on(apply(&identities, &arm, journal))??;
+    }
     Ok(Outcome::Done)
 }
 

@@ -5,13 +5,12 @@ use anyhow::Result;
 use super::{
     create_key_pair,
     create_managed_identities::{self, IdentityFlags},
-    create_oidc_issuer::{self, IssuerFlags},
-    flags::{How, Where, block_on},
-    journal::Journal,
+    create_oidc_issuer::{self, IssuerFlags, NOT_KNOWN},
+    flags::{DryRun, How, Where, block_on},
+    journal::{Journal, tell},
 };
 use crate::{
-    arm::Arm,
-    cli::{CommandResult, Outcome, output::Folder},
+    cli::{CommandResult, Outcome, answer::OutputFormat, output::Folder},
     provision::{Given, Issuer, SigningKey},
 };
 
@@ -44,49 +43,55 @@ pub(super) struct Args {
     how: How,
 }
 
-/// What the issuer of a website is until Azure has said its host: never written, never sent.
-const UNKNOWN: &str = "https://issuer.invalid";
-
 pub(super) fn run(args: &Args) -> CommandResult {
+    tell(args.how.output, |journal| create(args, journal))
+}
+
+fn create(args: &Args, journal: &mut Journal) -> CommandResult {
     let issuer = args.issuer.plan()?;
     let names = &issuer.names;
     let given =
         Given { name: &names.name, region: &names.region, oidc_group: Some(&names.oidc_group), ..Given::default() };
     let known = issuer.issuer(&args.place.cloud)?;
-    let placeholder = known.map_or_else(|| Issuer::new(UNKNOWN), Ok)?;
+    let placeholder = known.map_or_else(|| Issuer::new(NOT_KNOWN), Ok)?;
     // Nothing is made where a request is refused.
-    let identities = args.identities.plan(&given, &placeholder, &args.issuer.naming.user_tags, args.how.output)?;
+    let identities = args.identities.plan(&given, &placeholder, &args.issuer.naming.user_tags, journal)?;
     let Some(mut identities) = identities else { return Ok(Outcome::Findings) };
 
-    let folder = Folder::take(&args.how.output_dir, &["manifests", "tls"])?;
-    let mut journal = Journal::new(args.how.output);
-    let Some(key) = keys(args, &folder, &mut journal)? else { return Ok(Outcome::Findings) };
-    let done = if args.how.dry_run {
-        create_oidc_issuer::show(&issuer, &key, &args.place, &folder, &mut journal)
-            .and_then(|()| create_managed_identities::show(&identities, &args.place, &folder, &mut journal))
-    } else {
-        let mut all = async |arm: &Arm, journal: &mut Journal| {
-            let issuer = create_oidc_issuer::publish(&issuer, &key, arm, &args.place, &folder, journal).await?;
-            identities.identities.set_issuer(&issuer);
-            create_managed_identities::make(&identities, arm, &args.place, &folder, journal).await
-        };
-        args.place.reach().and_then(|arm| block_on(all(&arm, &mut journal))?)
-    };
-    journal.finish(done)?;
+    let folder = args.how.folder(&["manifests", "tls"])?;
+    journal.rehearsing(args.how.dry_run);
+    let Some(key) = keys(args, &folder, journal)? else { return Ok(Outcome::Findings) };
+    if args.how.dry_run == DryRun::Client {
+        create_oidc_issuer::show(&issuer, &key, &args.place, &folder, journal)?;
+        create_managed_identities::show(&identities, &args.place, &folder, journal)?;
+        return Ok(Outcome::Done);
+    }
+    let arm = args.place.reach_for(args.how.dry_run)?;
+    block_on(async {
+        let published = create_oidc_issuer::publish(&issuer, &key, &arm, &args.place, &folder, journal).await?;
+        if let Some(issuer) = &published {
+            identities.identities.set_issuer(issuer);
+        }
+        create_managed_identities::make(&identities, &arm, &args.place, &folder, journal).await
+    })??;
     Ok(Outcome::Done)
 }
 
 /// The public key, of a pair that is made if it is not there; none where what is there is no pair, which is told then.
 fn keys(args: &Args, folder: &Folder, journal: &mut Journal) -> Result<Option<SigningKey>> {
-    if args.issuer.public_key_file.is_none() {
-        let pair = create_key_pair::create(folder, false)?;
-        if !pair.is_pair() {
-            pair.tell_problems(&args.how.output_dir);
-            return Ok(None);
-        }
-        for file in pair.files {
-            journal.file(file.change, &file.path)?;
-        }
+    if args.issuer.public_key_file.is_some() {
+        return args.issuer.key(folder).map(Some);
     }
-    args.issuer.key(folder).map(Some)
+    let pair = create_key_pair::create(folder, false)?;
+    if journal.form == OutputFormat::Text {
+        pair.tell_problems(&args.how.output_dir);
+    }
+    for file in pair.files {
+        journal.file(file.change, &file.path)?;
+    }
+    journal.problems = pair.problems;
+    if pair.key_id.is_none() {
+        journal.rehearsed_key = pair.public.as_ref().map(SigningKey::id);
+    }
+    Ok(pair.public)
 }

@@ -8,6 +8,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 
+use super::journal::DRY;
 use crate::{
     cli::{
         CommandResult, Outcome,
@@ -15,7 +16,7 @@ use crate::{
         output::{Change, Folder},
         report,
     },
-    provision::{Found, INSTALLER_COPY, KeyPair, PRIVATE, PUBLIC, Problem, RETIRED, Verified, verify},
+    provision::{Found, INSTALLER_COPY, KeyPair, PRIVATE, PUBLIC, Problem, RETIRED, SigningKey, Verified, verify},
 };
 
 /// Make the key pair that a cluster signs service account tokens with.
@@ -27,7 +28,7 @@ use crate::{
 #[command(after_help = "\
 Examples:
   hcp-identity azure create-key-pair --output-dir keys
-  hcp-identity azure create-key-pair --output-dir keys --rotate
+  hcp-identity azure create-key-pair --output-dir keys --rotate --dry-run
   hcp-identity azure create-key-pair -o json | jq -r .keyID   # the kid of the tokens")]
 pub(super) struct Args {
     /// Folder for the files; it is made if it is missing.
@@ -39,6 +40,10 @@ pub(super) struct Args {
     #[arg(long)]
     rotate: bool,
 
+    /// Show what would become of each file, and write nothing.
+    #[arg(long)]
+    dry_run: bool,
+
     /// Output format.
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Text)]
     output: OutputFormat,
@@ -46,10 +51,16 @@ pub(super) struct Args {
 
 #[derive(Default, Serialize)]
 pub(super) struct Answer {
+    /// None of a key that is made for a rehearsal.
     #[serde(rename = "keyID", skip_serializing_if = "Option::is_none")]
-    key_id: Option<String>,
+    pub(super) key_id: Option<String>,
+    #[serde(skip)]
+    pub(super) public: Option<SigningKey>,
     pub(super) files: Vec<Written>,
-    problems: Vec<Problem>,
+    pub(super) problems: Vec<Problem>,
+    /// Why it ended before its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -59,20 +70,22 @@ pub(super) struct Written {
 }
 
 pub(super) fn run(args: &Args) -> CommandResult {
-    let folder = Folder::take(&args.output_dir, &["tls"])?;
-    let answer = create(&folder, args.rotate)?;
+    let take = if args.dry_run { Folder::rehearse } else { Folder::take };
+    let created = take(&args.output_dir, &["tls"]).and_then(|folder| create(&folder, args.rotate));
+    let error = created.as_ref().err().map(|error| format!("{error:#}"));
+    let (answer, done) = match created {
+        Ok(answer) => (answer, Ok(())),
+        Err(ended) => (Answer { error, ..Answer::default() }, Err(ended)),
+    };
     if args.output == OutputFormat::Text {
         answer.tell_problems(&args.output_dir);
     }
-    print(&answer, args.output, text)?;
-    Ok(if answer.is_pair() { Outcome::Done } else { Outcome::Findings })
+    let rehearsed = if args.dry_run { DRY } else { "" };
+    print(&answer, args.output, |out, answer| text(out, answer, rehearsed))?;
+    done.map(|()| if answer.problems.is_empty() { Outcome::Done } else { Outcome::Findings })
 }
 
 impl Answer {
-    pub(super) fn is_pair(&self) -> bool {
-        self.problems.is_empty()
-    }
-
     pub(super) fn tell_problems(&self, folder: &Path) {
         for problem in &self.problems {
             report::refused(problem.reason.into(), &format!("{}: {problem}", folder.display()));
@@ -84,17 +97,17 @@ impl Answer {
 pub(super) fn create(folder: &Folder, rotate: bool) -> Result<Answer> {
     let (found, there) = look(folder)?;
     let mut files = Vec::new();
-    let (pair, outdated) = match verify(found) {
+    let (pair, outdated, is_new) = match verify(found) {
         Ok(Some(Verified { pair, outdated })) if rotate && outdated.is_empty() => {
             retire(folder, &pair, &mut files)?;
-            (generate()?, vec![PRIVATE, PUBLIC, INSTALLER_COPY])
+            (generate()?, vec![PRIVATE, PUBLIC, INSTALLER_COPY], true)
         }
         // A rotation that was not carried through is, and no other one begun.
-        Ok(Some(Verified { pair, outdated })) => (pair, outdated),
+        Ok(Some(Verified { pair, outdated })) => (pair, outdated, false),
         Ok(None) if rotate => {
             bail!("{} has no key pair to rotate; leave --rotate out to make one", folder.path("").display())
         }
-        Ok(None) => (generate()?, Vec::new()),
+        Ok(None) => (generate()?, Vec::new(), true),
         Err(problems) => return Ok(Answer { problems, ..Answer::default() }),
     };
     let public = pair.public().pem();
@@ -111,7 +124,9 @@ pub(super) fn create(folder: &Folder, rotate: bool) -> Result<Answer> {
         };
         files.push(Written { path: folder.path(name), change });
     }
-    Ok(Answer { key_id: Some(pair.public().id()), files, problems: Vec::new() })
+    let is_made_up = is_new && folder.is_rehearsed();
+    let key_id = (!is_made_up).then(|| pair.public().id());
+    Ok(Answer { key_id, public: Some(pair.public().clone()), files, ..Answer::default() })
 }
 
 /// What a folder has of a pair, and which of its files are there.
@@ -136,10 +151,10 @@ fn retire(folder: &Folder, pair: &KeyPair, files: &mut Vec<Written>) -> Result<(
     Ok(())
 }
 
-fn text(out: &mut dyn Write, answer: &Answer) -> io::Result<()> {
+fn text(out: &mut dyn Write, answer: &Answer, rehearsed: &str) -> io::Result<()> {
     for Written { path, change } in &answer.files {
         let change: &str = change.into();
-        writeln!(out, "{change}: {}", path.display())?;
+        writeln!(out, "{change}: {}{rehearsed}", path.display())?;
     }
     match &answer.key_id {
         Some(id) => writeln!(out, "key id: {id}"),

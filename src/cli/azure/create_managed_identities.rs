@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use anyhow::{Result, anyhow, bail};
 
 use super::{
-    flags::{How, Naming, Where, block_on, refused, tags},
-    journal::Journal,
+    flags::{DryRun, How, Naming, Where, block_on, refused, tags},
+    journal::{Journal, tell},
 };
 use crate::{
     arm::{Arm, OldRoles, See},
     cli::{
         CommandResult, Outcome,
-        answer::OutputFormat,
         input::Sources,
         output::{self, Folder},
         report::{Form, Report, To},
@@ -92,21 +91,24 @@ pub(super) struct Plan {
 }
 
 pub(super) fn run(args: &Args) -> CommandResult {
+    tell(args.how.output, |journal| create(args, journal))
+}
+
+fn create(args: &Args, journal: &mut Journal) -> CommandResult {
     let issuer = Issuer::new(&args.issuer_url).map_err(|error| anyhow!("--issuer-url: {error}"))?;
     let Naming { name, region, oidc_resource_group_name: group, user_tags } = &args.naming;
     let given = Given { name, region, oidc_group: group.as_deref(), ..Given::default() };
-    let Some(plan) = args.identities.plan(&given, &issuer, user_tags, args.how.output)? else {
+    let Some(plan) = args.identities.plan(&given, &issuer, user_tags, journal)? else {
         return Ok(Outcome::Findings);
     };
-    let folder = Folder::take(&args.how.output_dir, &["manifests"])?;
-    let mut journal = Journal::new(args.how.output);
-    let done = if args.how.dry_run {
-        show(&plan, &args.place, &folder, &mut journal)
+    let folder = args.how.folder(&["manifests"])?;
+    journal.rehearsing(args.how.dry_run);
+    if args.how.dry_run == DryRun::Client {
+        show(&plan, &args.place, &folder, journal)?;
     } else {
-        let reached = args.place.reach();
-        reached.and_then(|arm| block_on(make(&plan, &arm, &args.place, &folder, &mut journal))?)
-    };
-    journal.finish(done)?;
+        let arm = args.place.reach_for(args.how.dry_run)?;
+        block_on(make(&plan, &arm, &args.place, &folder, journal))??;
+    }
     Ok(Outcome::Done)
 }
 
@@ -117,7 +119,7 @@ impl IdentityFlags {
         given: &Given<'_>,
         issuer: &Issuer,
         user_tags: &[(String, String)],
-        output: OutputFormat,
+        journal: &mut Journal,
     ) -> Result<Option<Plan>> {
         let given = Given {
             installation_group: self.installation_resource_group_name.as_deref(),
@@ -128,7 +130,7 @@ impl IdentityFlags {
         let mark = Mark::of(given.name);
         let cluster = Cluster::new(&given, issuer.clone(), tags(user_tags, &mark)?);
         let cluster = cluster.map_err(|bad| refused(&bad))?;
-        let Some(identities) = self.read(&cluster, output)? else { return Ok(None) };
+        let Some(identities) = self.read(&cluster, journal)? else { return Ok(None) };
         if identities.identities.is_empty() {
             bail!("{} has no CredentialsRequest of Azure", self.credentials_requests_dir.display());
         }
@@ -136,11 +138,14 @@ impl IdentityFlags {
         Ok(Some(Plan { identities, mark, old_roles, region: given.region.to_owned() }))
     }
 
-    fn read(&self, cluster: &Cluster, output: OutputFormat) -> Result<Option<IdentityPlan>> {
-        let form = Form::from(output);
+    fn read(&self, cluster: &Cluster, journal: &mut Journal) -> Result<Option<IdentityPlan>> {
+        let form = Form::from(journal.form);
         let preview = if self.enable_tech_preview { TechPreview::On } else { TechPreview::Off };
         let mut report = Report::new(form, To::Stderr);
-        let mut add = |finding| report.add(&finding);
+        let mut add = |finding| {
+            report.add(&finding);
+            journal.found(finding);
+        };
         let mut requests = CredentialsRequests::new(preview, &mut add);
         let sources = Sources::of(&self.credentials_requests_dir);
         let read = sources.each(|source, reader| requests.read(source, reader));

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow};
 
 use super::{
-    flags::{How, Naming, Where, block_on, id, refused, tags},
-    journal::Journal,
+    flags::{DryRun, How, Naming, Where, block_on, id, refused, tags},
+    journal::{Journal, tell},
 };
 use crate::{
-    arm::{Arm, Publication, See},
+    arm::{Arm, Change, Publication, See},
     azure::Access,
     cli::{
         CommandResult, Outcome, environment,
@@ -105,18 +105,20 @@ pub(super) struct Plan {
 }
 
 pub(super) fn run(args: &Args) -> CommandResult {
+    tell(args.how.output, |journal| create(args, journal))
+}
+
+fn create(args: &Args, journal: &mut Journal) -> CommandResult {
     let plan = args.issuer.plan()?;
-    let folder = Folder::take(&args.how.output_dir, &["manifests"])?;
+    let folder = args.how.folder(&["manifests"])?;
     let key = args.issuer.key(&folder)?;
-    let mut journal = Journal::new(args.how.output);
-    let done = if args.how.dry_run {
-        show(&plan, &key, &args.place, &folder, &mut journal)
+    journal.rehearsing(args.how.dry_run);
+    if args.how.dry_run == DryRun::Client {
+        show(&plan, &key, &args.place, &folder, journal)?;
     } else {
-        args.place.reach().and_then(|arm| {
-            block_on(async { publish(&plan, &key, &arm, &args.place, &folder, &mut journal).await.map(drop) })?
-        })
-    };
-    journal.finish(done)?;
+        let arm = args.place.reach_for(args.how.dry_run)?;
+        block_on(publish(&plan, &key, &arm, &args.place, &folder, journal))??;
+    }
     Ok(Outcome::Done)
 }
 
@@ -191,18 +193,21 @@ pub(super) fn show(plan: &Plan, key: &SigningKey, place: &Where, folder: &Folder
     for resource in &plan.resources {
         journal.step("planned", resource.to_string())?;
     }
-    let Some(issuer) = plan.issuer(&place.cloud)? else {
-        bail!(
-            "the issuer of a website is known once its storage account is there: Azure chooses the host; no file was written"
-        );
-    };
-    for path in [Issuer::KEYS, Issuer::DISCOVERY] {
-        journal.step("planned", issuer.below(path))?;
+    let issuer = plan.issuer(&place.cloud)?;
+    for document in documents(issuer.as_ref()) {
+        journal.step("planned", document)?;
     }
     let keys = folder.keys("jwks", key, &plan.retired)?;
-    write(plan, &issuer, &keys, folder, journal)
+    write(plan, issuer.as_ref(), &keys, folder, journal)
 }
 
+/// As they are told.
+fn documents(issuer: Option<&Issuer>) -> [String; 2] {
+    [Issuer::KEYS, Issuer::DISCOVERY]
+        .map(|path| issuer.map_or_else(|| format!("{path} of {UNKNOWN}"), |issuer| issuer.below(path)))
+}
+
+/// The issuer; none only in a rehearsal, where Azure has not chosen its host yet.
 pub(super) async fn publish(
     plan: &Plan,
     key: &SigningKey,
@@ -210,16 +215,27 @@ pub(super) async fn publish(
     place: &Where,
     folder: &Folder,
     journal: &mut Journal,
-) -> Result<Issuer> {
+) -> Result<Option<Issuer>> {
     for resource in &plan.resources {
         journal.step(arm.ensure(resource, &plan.mark).await?, resource.to_string())?;
     }
     let names = &plan.names;
     let issuer = match plan.issuer(&place.cloud)? {
-        Some(issuer) => issuer,
-        None => Issuer::new(&arm.website_of(&names.oidc_group, &names.storage_account).await?)?,
+        Some(issuer) => Some(issuer),
+        None => {
+            let website = arm.website_of(&names.oidc_group, &names.storage_account).await?;
+            website.map(|url| Issuer::new(&url)).transpose()?
+        }
+    };
+    let Some(issuer) = issuer else {
+        for document in documents(None) {
+            journal.step(Change::Created, document)?;
+        }
+        write(plan, None, &KeySet::of(key), folder, journal)?;
+        return Ok(None);
     };
     let publication = Publication {
+        resource_group: &names.oidc_group,
         storage_account: &names.storage_account,
         container: (plan.hosting == Hosting::Blob).then_some(names.container.as_str()),
         issuer: &issuer,
@@ -228,15 +244,26 @@ pub(super) async fn publish(
     };
     let keys = journal.follow(async |see: See<'_>| arm.publish(&publication, see).await).await?;
     arm.verify(&issuer, &keys).await?;
-    write(plan, &issuer, &keys, folder, journal)?;
-    Ok(issuer)
+    write(plan, Some(&issuer), &keys, folder, journal)?;
+    Ok(Some(issuer))
 }
 
-fn write(plan: &Plan, issuer: &Issuer, keys: &KeySet, folder: &Folder, journal: &mut Journal) -> Result<()> {
-    for file in issuer_files(issuer, &plan.tenant, keys)? {
-        journal.file(folder.put(&file)?, &folder.path(&file.path))?;
+/// What names an issuer that is not known is not written.
+fn write(plan: &Plan, issuer: Option<&Issuer>, keys: &KeySet, folder: &Folder, journal: &mut Journal) -> Result<()> {
+    let not_known = Issuer::new(NOT_KNOWN)?;
+    for file in issuer_files(issuer.unwrap_or(&not_known), &plan.tenant, keys)? {
+        let path = folder.path(&file.path);
+        if file.text.contains(NOT_KNOWN) && !folder.is_rehearsed() {
+            journal.left_out(&path, UNKNOWN)?;
+        } else {
+            journal.file(folder.put(&file)?, &path)?;
+        }
     }
-    journal.issuer = Some(issuer.to_string());
+    journal.issuer = issuer.map(ToString::to_string);
     journal.key_ids = keys.ids().into_iter().map(str::to_owned).collect();
     Ok(())
 }
+
+/// What the issuer of a website is called until Azure has said its host.
+pub(super) const NOT_KNOWN: &str = "https://not-known-yet.invalid";
+const UNKNOWN: &str = "the issuer, whose host Azure chooses";

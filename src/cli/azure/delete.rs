@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::{
     flags::{Where, block_on, refused},
-    journal::Journal,
+    journal::{Journal, tell},
 };
 use crate::{
     arm::Arm,
@@ -56,11 +56,12 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> CommandResult {
-    let names = names(args)?;
-    let mut journal = Journal::new(args.output);
-    let done = args.place.reach().and_then(|arm| block_on(delete(&arm, &names, args, &mut journal))?);
-    journal.finish(done)?;
-    Ok(Outcome::Done)
+    tell(args.output, |journal| {
+        let names = names(args)?;
+        let arm = args.place.reach()?;
+        block_on(delete(&arm, &names, args, journal))??;
+        Ok(Outcome::Done)
+    })
 }
 
 /// What is deleted has no need of a container's name, or of an account's that Azure could not have.

@@ -10,7 +10,7 @@ use anyhow::{Result, anyhow};
 use crate::{
     arm::Arm,
     azure::Access,
-    cli::{answer::OutputFormat, environment, report},
+    cli::{answer::OutputFormat, environment, output::Folder, report},
     clouds,
     names::is_uuid,
     provision::{BadName, Mark, Tags},
@@ -55,16 +55,42 @@ pub(super) struct How {
     #[arg(long, value_name = "DIR", default_value = ".", hide_default_value = true)]
     pub(super) output_dir: PathBuf,
 
-    /// Show what would be made and write the files, without asking Azure for anything.
-    #[arg(long)]
-    pub(super) dry_run: bool,
+    /// Show what would be made: with `client`, or no value, without asking Azure for anything, and the files are written; with
+    /// `server` beside what is there, each thing with what would become of it, and no file is written.
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = DryRun::None, default_missing_value = "client", num_args = 0..=1, require_equals = true)]
+    pub(super) dry_run: DryRun,
 
     /// Output format.
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = OutputFormat::Text)]
     pub(super) output: OutputFormat,
 }
 
+/// As kubectl spells it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub(super) enum DryRun {
+    None,
+    Client,
+    Server,
+}
+
+impl How {
+    /// The folder of the files.
+    pub(super) fn folder(&self, subfolders: &[&str]) -> Result<Folder> {
+        if self.dry_run == DryRun::Server {
+            Folder::rehearse(&self.output_dir, subfolders)
+        } else {
+            Folder::take(&self.output_dir, subfolders)
+        }
+    }
+}
+
 impl Where {
+    /// To look, or to change what is there.
+    pub(super) fn reach_for(&self, dry_run: DryRun) -> Result<Arm> {
+        let arm = self.reach()?;
+        Ok(if dry_run == DryRun::Server { arm.rehearsing() } else { arm })
+    }
+
     pub(in crate::cli) fn reach(&self) -> Result<Arm> {
         let arm = Arm::new(&Access::of(environment::variable), &self.cloud, &self.subscription_id)?;
         // Whoever looks on sees what is waited for.

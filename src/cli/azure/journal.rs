@@ -8,13 +8,16 @@ use std::{
 use anyhow::Result;
 use serde::Serialize;
 
+use super::flags::DryRun;
 use crate::{
     arm::{Refusal, See},
     cli::{
+        CommandResult,
         answer::{OutputFormat, print},
         output, report,
     },
-    provision::IdentityPlan,
+    finding::Finding,
+    provision::{IdentityPlan, Problem},
 };
 
 /// One thing that was done.
@@ -24,10 +27,13 @@ pub(super) struct Line {
     what: String,
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 pub(super) struct Journal {
     #[serde(skip)]
-    form: OutputFormat,
+    pub(super) form: OutputFormat,
+    /// Whether nothing is done of what is told.
+    #[serde(skip)]
+    rehearsed: bool,
     /// What would be done, in a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) plan: Option<IdentityPlan>,
@@ -35,29 +41,35 @@ pub(super) struct Journal {
     pub(super) issuer: Option<String>,
     #[serde(rename = "keyIDs", skip_serializing_if = "Vec::is_empty")]
     pub(super) key_ids: Vec<String>,
+    /// The key of a rehearsal, which nobody will ever have.
+    #[serde(skip)]
+    pub(super) rehearsed_key: Option<String>,
     /// In the order in which they were done.
     steps: Vec<Line>,
     files: Vec<Line>,
     /// What stays though it might have been meant, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) left: Vec<String>,
+    /// What is wrong with a key pair that was to be used.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) problems: Vec<Problem>,
+    /// What is refused of what was read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    findings: Vec<Finding>,
     /// Why it ended before its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
 
 impl Journal {
-    pub(super) fn new(form: OutputFormat) -> Self {
-        Self {
-            form,
-            plan: None,
-            issuer: None,
-            key_ids: Vec::new(),
-            steps: Vec::new(),
-            files: Vec::new(),
-            left: Vec::new(),
-            error: None,
-        }
+    /// Of what would be done.
+    pub(super) fn rehearsing(&mut self, dry_run: DryRun) {
+        self.rehearsed = dry_run == DryRun::Server;
+    }
+
+    /// What is wrong with what was read.
+    pub(super) fn found(&mut self, finding: Finding) {
+        self.findings.extend(Some(finding).filter(Finding::is_error));
     }
 
     /// A change to Azure.
@@ -87,18 +99,27 @@ impl Journal {
         Ok(())
     }
 
+    /// A file that cannot be written, because it names something that is not known.
+    pub(super) fn left_out(&mut self, path: &Path, names: &str) -> Result<()> {
+        let line = Line { change: "left out", what: format!("{}, as it names {names}", path.display()) };
+        self.tell(&line)?;
+        self.files.push(line);
+        Ok(())
+    }
+
     fn tell(&self, line: &Line) -> Result<()> {
         if self.form != OutputFormat::Text {
             return Ok(());
         }
         report::clear_progress();
-        let Line { change, what } = line;
-        let written = writeln!(anstream::stdout(), "{change}: {}", report::visible(what));
+        let (Line { change, what }, rehearsed) = (line, if self.rehearsed { DRY } else { "" });
+        let written = writeln!(anstream::stdout(), "{change}: {}{rehearsed}", report::visible(what));
         Ok(written.or_else(report::unless_reader_left)?)
     }
 
     /// What became of it all. An error that ended it is the caller's to tell.
-    pub(super) fn finish(mut self, done: Result<()>) -> Result<()> {
+    fn finish<T>(mut self, done: Result<T>) -> Result<T> {
+        self.key_ids.retain(|id| self.rehearsed_key.as_ref() != Some(id));
         self.error = done.as_ref().err().map(|error| format!("{error:#}"));
         print(&self, self.form, |out, journal| {
             if let (Some(issuer), None) = (&journal.issuer, &journal.error) {
@@ -109,3 +130,13 @@ impl Journal {
         done
     }
 }
+
+/// Runs a command, and tells what became of it, also of what ended it before anything was done.
+pub(super) fn tell(form: OutputFormat, command: impl FnOnce(&mut Journal) -> CommandResult) -> CommandResult {
+    let mut journal = Journal { form, ..Journal::default() };
+    let done = command(&mut journal);
+    journal.finish(done)
+}
+
+/// Behind what would be done.
+pub(super) const DRY: &str = " (dry run)";

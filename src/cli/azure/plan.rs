@@ -13,6 +13,7 @@ use crate::{
         outcome,
         report::{self, Count, Form, Report, To},
     },
+    finding::Finding,
     provision::{FederatedIdentity, Federation, Summary},
 };
 
@@ -40,13 +41,21 @@ pub(super) struct Args {
 #[derive(Serialize)]
 struct Answer {
     identities: Vec<FederatedIdentity>,
+    /// Why it ended before its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 pub(super) fn run(args: &Args) -> CommandResult {
-    let (identities, summary, count) = read(&args.sources, args.output)?;
+    let read = read(&args.sources, args.output, drop);
+    if let Err(error) = &read {
+        let answer = Answer { identities: Vec::new(), error: Some(format!("{error:#}")) };
+        print(&answer, args.output, |_, _| Ok(()))?;
+    }
+    let (identities, summary, count) = read?;
     let credentials: usize = identities.iter().map(|identity| identity.federated_credentials.len()).sum();
     let planned = identities.len();
-    print(&Answer { identities }, args.output, text)?;
+    print(&Answer { identities, error: None }, args.output, text)?;
     if args.output == OutputFormat::Text {
         report::note(&format!(
             "{}: {}, {} with workload identities: {}, {}",
@@ -61,10 +70,17 @@ pub(super) fn run(args: &Args) -> CommandResult {
 }
 
 /// What is needed, and what is found on the way, which is told.
-pub(super) fn read(sources: &Sources, output: OutputFormat) -> Result<(Vec<FederatedIdentity>, Summary, Count)> {
+pub(super) fn read(
+    sources: &Sources,
+    output: OutputFormat,
+    mut found: impl FnMut(Finding),
+) -> Result<(Vec<FederatedIdentity>, Summary, Count)> {
     let form = Form::from(output);
     let mut report = Report::new(form, To::Stderr);
-    let mut add = |finding| report.add(&finding);
+    let mut add = |finding| {
+        report.add(&finding);
+        found(finding);
+    };
     let mut federation = Federation::new(&mut add);
     let read = sources.each(|source, reader| federation.read(source, reader));
     let (identities, summary) = federation.finish();
