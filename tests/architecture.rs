@@ -54,7 +54,7 @@ const ARROWS: [(&str, &[&str]); 38] = [
     ("explain", &["finding", "names"]),
     ("verification", &["credential", "plan"]),
     ("azure", &["assertion", "clouds", "credential", "explain", "finding"]),
-    ("arm", &["azure", "finding", "names", "provision"]),
+    ("arm", &["azure", "explain", "finding", "names", "provision"]),
     ("vault", &["assertion", "azure", "clouds", "credential", "explain", "finding", "names", "verification"]),
     ("assertion", &["credential"]),
     ("watched", &[]),

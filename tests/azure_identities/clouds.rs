@@ -44,8 +44,8 @@ const CREATE: [&str; 6] = [
     ISSUER,
 ];
 
-/// A HostedCluster all of whose components are the first identity that was made.
-fn hosted_cluster(azure: &Subscription) -> String {
+/// A HostedCluster of the cloud, all of whose components are the first identity that was made.
+fn hosted_cluster(azure: &Subscription, cloud: &str) -> String {
     let made = |world: &azure_standin::world::World| {
         let identity = world.principals.iter().find(|one| one.resource_id.is_some()).unwrap();
         identity.client_id.clone()
@@ -57,7 +57,7 @@ fn hosted_cluster(azure: &Subscription) -> String {
     for identity in planned["identities"].as_array().unwrap() {
         input = input.replace(identity["clientID"].as_str().unwrap(), &client);
     }
-    input
+    input.replace("\n    azure:\n", &format!("\n    azure:\n      cloud: {cloud}\n"))
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn identities_are_made_federated_and_deleted_in_every_cloud() {
         let run = async |arguments: &[&str]| azure(&subscription, named, variables, arguments).await;
         let made = run(&CREATE).await;
         assert_eq!(made.code, 0, "{named}: {made:?}");
-        write(&subscription.folder, "hostedcluster.yaml", &hosted_cluster(&subscription));
+        write(&subscription.folder, "hostedcluster.yaml", &hosted_cluster(&subscription, named));
         let applied = run(&["apply", "-f", "hostedcluster.yaml"]).await;
         assert_eq!((applied.code, applied.out.lines().count()), (0, 14), "{named}: {applied:?}");
         assert!(applied.out.lines().all(|line| line.starts_with("created: ")), "{named}: {applied:?}");

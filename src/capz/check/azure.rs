@@ -2,10 +2,15 @@
 
 use std::{collections::BTreeMap, fmt::Display};
 
-use super::{Checker, identity::Kind};
+use super::{
+    super::{
+        machine::IdentityId,
+        plan::{ASO_ACCOUNT, AUDIENCE, CAPZ_ACCOUNT, NAMESPACE, Subscription},
+    },
+    Checker,
+    identity::Kind,
+};
 use crate::{
-    capz::IdentityId,
-    capz::plan::{ASO_ACCOUNT, AUDIENCE, CAPZ_ACCOUNT, NAMESPACE, Subscription},
     finding::{FieldPath, Finding, Problem, Reason, Severity},
     names::service_account,
 };
