@@ -2,14 +2,9 @@
 
 use std::{collections::BTreeMap, fmt::Display};
 
-use super::{
-    super::{
-        machine::IdentityId,
-        plan::{ASO_ACCOUNT, AUDIENCE, CAPZ_ACCOUNT, NAMESPACE, Subscription},
-    },
-    Checker,
-    identity::Kind,
-};
+use super::super::machine::IdentityId;
+use super::super::plan::{ASO_ACCOUNT, AUDIENCE, CAPZ_ACCOUNT, NAMESPACE, Subscription};
+use super::{Checker, identity::Kind};
 use crate::{
     finding::{FieldPath, Finding, Problem, Reason, Severity},
     names::service_account,
