@@ -166,5 +166,5 @@ fn named_roles(plan: &IdentityPlan) -> BTreeSet<&str> {
     granted.filter(|role| !made.contains(role)).collect()
 }
 
-const CONTRIBUTOR: &str = "the caller needs the role \"Managed Identity Contributor\" on the resource group, and \"User Access Administrator\" \
+const CONTRIBUTOR: &str = "the caller needs the role \"Managed Identity Contributor\" on the resource group, \"Contributor\" on the subscription to make one, and \"User Access Administrator\" \
                            on the subscription to define and assign roles; a role that was just given takes some minutes to be known";

@@ -55,7 +55,7 @@ pub async fn follow(shared: Arc<Shared>, client: Client) {
             }
             let Some(identities) = &cluster.workload_identities else { continue };
             let configuration = look(&client, identities).await;
-            let pause = if configuration.is_whole() { SETTLED } else { WANTING };
+            let pause = if configuration.seen.is_whole() { SETTLED } else { WANTING };
             due.insert(key.clone(), Instant::now() + pause.mul_f64(0.75 + shared.jitter() / 2.0));
             let changed = shared.store().configurations.put(&key, configuration);
             shared.news(changed.then_some(key).into_iter().collect());
@@ -72,10 +72,16 @@ impl Configurations {
         self.0.get(key).cloned()
     }
 
-    /// Whether it is another than before.
-    fn put(&mut self, key: &ClusterKey, configuration: Configuration) -> bool {
-        let changed = self.0.get(key) != Some(&configuration);
-        self.0.insert(key.clone(), configuration);
+    /// Whether it is another than before. Of what was not answered, the last sight counts: that nobody answers is no news of it.
+    fn put(&mut self, key: &ClusterKey, Look { mut seen, unanswered }: Look) -> bool {
+        let before = self.0.get(key);
+        for place in unanswered {
+            if let Some(last) = before.and_then(|before| before.objects.get(&place)) {
+                seen.objects.insert(place, last.clone());
+            }
+        }
+        let changed = before != Some(&seen);
+        self.0.insert(key.clone(), seen);
         changed
     }
 
@@ -85,6 +91,12 @@ impl Configurations {
         forgotten.iter().for_each(|key| drop(self.0.remove(key)));
         forgotten
     }
+}
+
+struct Look {
+    seen: Configuration,
+    /// Where nobody has answered, which is something else than a refusal.
+    unanswered: Vec<Place>,
 }
 
 fn federated(shared: &Shared) -> Vec<(ClusterKey, Arc<Cluster>)> {
@@ -99,10 +111,11 @@ fn federated(shared: &Shared) -> Vec<(ClusterKey, Arc<Cluster>)> {
     store.cluster_keys().into_iter().filter_map(of).collect()
 }
 
-async fn look(client: &Client, identities: &WorkloadIdentities) -> Configuration {
+async fn look(client: &Client, identities: &WorkloadIdentities) -> Look {
     let namespace = &identities.namespace;
     let places = identities.named.iter().flat_map(|identity| Component::of(identity.component).federated.token.told_by);
     let mut configuration = Configuration { objects: BTreeMap::new(), trouble: None };
+    let mut unanswered = Vec::new();
     for place in places.copied() {
         let seen = match place {
             Place::Environment => continue,
@@ -115,10 +128,15 @@ async fn look(client: &Client, identities: &WorkloadIdentities) -> Configuration
         };
         match seen {
             Ok(seen) => drop(configuration.objects.insert(place, seen.as_ref().map(|seen| sighted(place, seen)))),
-            Err(error) => configuration.trouble = Some(words(&error)),
+            Err(error) => {
+                if !matches!(&error, kube::Error::Api(status) if status.is_forbidden()) {
+                    unanswered.push(place);
+                }
+                configuration.trouble = Some(words(&error));
+            }
         }
     }
-    configuration
+    Look { seen: configuration, unanswered }
 }
 
 /// The metadata of one object, if it is there.
@@ -184,6 +202,23 @@ mod tests {
         assert_eq!(secret.keys, ["cloud.conf".into()]);
         assert_eq!(secret.managers, ["control-plane-operator".into(), "labels".into()]);
         assert!(!format!("{secret:?}").contains("c2VjcmV0") && secret.annotations.is_empty());
+    }
+
+    #[test]
+    fn what_was_missing_is_missing_still_where_nobody_answers() {
+        let place = Place::Config("azure-cloud-config", Operator::ControlPlaneOperator);
+        let key = ClusterKey::new("clusters", "prod");
+        let look = |objects: &[(Place, Option<Sighted>)], unanswered| Look {
+            seen: Configuration { objects: objects.iter().cloned().collect(), trouble: Some("timed out".to_owned()) },
+            unanswered,
+        };
+        let mut all = Configurations::default();
+        assert!(all.put(&key, look(&[(place, None)], Vec::new())));
+        assert!(!all.put(&key, look(&[], vec![place])));
+        assert_eq!(all.get(&key).unwrap().objects[&place], None);
+        // A right that was taken away.
+        assert!(all.put(&key, look(&[], Vec::new())));
+        assert!(all.get(&key).unwrap().objects.is_empty());
     }
 
     #[test]

@@ -31,7 +31,7 @@ Examples:
   hcp-identity azure create-key-pair --output-dir keys --rotate --dry-run
   hcp-identity azure create-key-pair -o json | jq -r .keyID   # the kid of the tokens")]
 pub(super) struct Args {
-    /// Folder for the files; it is made if it is missing.
+    /// Folder for the files, which is made if it is missing; the current one without it.
     #[arg(long, value_name = "DIR", default_value = ".", hide_default_value = true)]
     output_dir: PathBuf,
 

@@ -23,8 +23,8 @@ use crate::{
 ///
 /// For each CredentialsRequest of a release: a managed identity, a custom role if it asks for permissions, its roles on the resource groups of
 /// the cluster, a federated credential for each of its service accounts, and the Secret that its component looks for. What is there is kept
-/// or made so, and a run that was ended is completed by the next one. Signs in as create-oidc-issuer does; the caller needs the roles "Managed
-/// Identity Contributor" and "User Access Administrator", or "Owner".
+/// or made so, and a run that was ended is completed by the next one. Signs in as create-oidc-issuer does; the caller needs the roles
+/// "Contributor" and "User Access Administrator" on the subscription, or "Owner".
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -25,7 +25,7 @@ use crate::{
 /// kept, and keys that were published stay published beside the new one. Signs in as AZURE_CLIENT_ID of
 /// AZURE_TENANT_ID with AZURE_CLIENT_SECRET, AZURE_CLIENT_CERTIFICATE_PATH or AZURE_FEDERATED_TOKEN_FILE; with
 /// AZURE_TOKEN_CREDENTIALS=ManagedIdentityCredential as the machine; else as whoever has signed in with az or azd. No key of the account is used:
-/// the caller needs the role "Storage Blob Data Contributor".
+/// the caller needs the roles "Contributor" and "Storage Blob Data Contributor".
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

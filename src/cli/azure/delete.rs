@@ -15,8 +15,9 @@ use crate::{
 /// Delete what the other commands have made for a cluster.
 ///
 /// Custom roles, identities and role assignments, then the storage account: only what bears the mark of NAME, which is given to what is made and
-/// to nothing that was there before, and whatever roles such an identity has. The resource group of the installation stays, as the installer has filled it. Destroy the cluster first. Signs in
-/// as create-oidc-issuer does.
+/// to nothing that was there before, and whatever roles such an identity has. The resource group of the installation stays, as the installer
+/// has filled it. Destroy the cluster first. Signs in as create-oidc-issuer does; the caller needs the roles "Contributor" and "User Access
+/// Administrator" on the subscription, or "Owner".
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

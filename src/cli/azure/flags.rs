@@ -51,7 +51,7 @@ pub(super) struct Naming {
 /// What is done, and how it is told.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct How {
-    /// Folder for the files; it is made if it is missing.
+    /// Folder for the files, which is made if it is missing; the current one without it.
     #[arg(long, value_name = "DIR", default_value = ".", hide_default_value = true)]
     pub(super) output_dir: PathBuf,
 
