@@ -133,9 +133,10 @@ pub(super) fn visible(words: &str) -> String {
     words.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
-/// Replaces the progress line; an empty one clears it.
+/// Replaces the progress line; an empty one clears it. The terminal cuts what is longer than it is wide: a line that wraps would not be
+/// cleared whole.
 pub(super) fn progress(words: &str) {
-    drop(write!(io::stderr(), "\r\u{1b}[K{words}").and_then(|()| io::stderr().flush()));
+    drop(write!(io::stderr(), "\r\u{1b}[K\u{1b}[?7l{words}\u{1b}[?7h").and_then(|()| io::stderr().flush()));
 }
 
 /// So that a line for people does not begin behind what was waited for.

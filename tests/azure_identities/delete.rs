@@ -1,5 +1,7 @@
 //! `hcp-identity azure delete`, where names and answers are somebody else's.
 
+use std::process::{Command, Stdio};
+
 use serde_json::{Value, json};
 
 use crate::world::{IDENTITIES, OWNER, READER, ROLES, STRANGER, SUBSCRIPTION, TENANT, World, plan, requests};
@@ -12,9 +14,12 @@ async fn delete(world: &World, test: &str, more: &[&str]) -> (i32, String, Strin
 }
 
 async fn delete_named(world: &World, name: &str, test: &str, more: &[&str]) -> (i32, String, String) {
+    run(world, crate::support::hcp_identity(), name, test, more).await
+}
+
+async fn run(world: &World, mut command: Command, name: &str, test: &str, more: &[&str]) -> (i32, String, String) {
     let ca = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}.pem"));
     write(&ca, &world.standin.about().ca_pem);
-    let mut command = crate::support::hcp_identity();
     command.args(["azure", "delete", "--name", name, "--subscription-id", SUBSCRIPTION]).args(more);
     command.env("SSL_CERT_FILE", ca).envs(world.standin.proxy_environment());
     command.envs([("AZURE_CLIENT_ID", OWNER), ("AZURE_TENANT_ID", TENANT), ("AZURE_CLIENT_SECRET", "hush")]);
@@ -46,6 +51,23 @@ async fn the_name_of_a_role_tells_the_terminal_nothing() {
     let (_, out, _) = delete(&world, "terminal", &["--dry-run", "-o", "json"]).await;
     let answer: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(answer["steps"][0]["what"], "delete custom role a\u{1b}]0;owned\u{7}\rkept");
+}
+
+/// The same with a terminal in the place of both streams.
+#[tokio::test]
+async fn on_a_terminal_what_is_waited_for_is_told_and_goes_again() {
+    let world = World::start().await;
+    world.made(&plan(&requests())).await;
+    let program = crate::support::hcp_identity();
+    let mut command = Command::new("python3");
+    command.args(["-c", "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"]);
+    command.arg(program.get_program()).stdin(Stdio::null());
+    let (code, out, err) = run(&world, command, "prod", "pty", &["--delete-oidc-resource-group"]).await;
+    let waiting = "\r\u{1b}[K\u{1b}[?7lwaiting for Azure to delete the resource group prod-oidc …\u{1b}[?7h";
+    assert!(code == 0 && out.contains(waiting), "{out:?} {err:?}");
+    // The line is cleared before another one is written.
+    let cleared = "\r\u{1b}[K\u{1b}[?7l\u{1b}[?7h";
+    assert!(out.contains(&format!("{cleared}deleted: resource group prod-oidc\r\n")), "{out:?}");
 }
 
 #[tokio::test]

@@ -100,8 +100,8 @@ impl Where {
 }
 
 fn first_line(words: &str) -> String {
-    const WIDTH: usize = 100;
-    words.chars().take_while(|character| !character.is_control()).take(WIDTH).chain(" …".chars()).collect()
+    const MOST: usize = 300;
+    words.chars().take_while(|character| !character.is_control()).take(MOST).chain(" …".chars()).collect()
 }
 
 /// All names that Azure could not have.
