@@ -147,7 +147,7 @@ async fn what_is_of_the_cluster_elsewhere_is_told_and_left_whole() {
     assert_eq!((code, out.as_str(), world.shown().await), (0, "", before), "{err}");
     for told in [
         format!("kept: identity {INGRESS}: it is not in elsewhere, but is /subscriptions/"),
-        format!("kept: role \"DNS Zone Contributor\" of "),
+        "kept: role \"DNS Zone Contributor\" of ".to_owned(),
         format!("kept: custom role {REGISTRY}: it is still assigned"),
         "kept: storage account other: it is not looked at, as it is /subscriptions/".to_owned(),
     ] {
