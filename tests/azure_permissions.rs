@@ -51,26 +51,49 @@ async fn allow(azure: &Subscription, actions: &[Action], but: Option<usize>) {
     assert_eq!(made["properties"]["roleName"], "caller", "{made}");
 }
 
+/// What the owner does before the caller is let in.
+#[derive(Clone, Copy)]
+enum Before {
+    Nothing,
+    /// All of a cluster is there.
+    CreateAll,
+    /// There is an identity, and `NAME.yaml` is a HostedCluster all of whose components are it.
+    HostedCluster,
+}
+
+async fn create_all(azure: &Subscription, name: &str) {
+    let mut made = azure.command();
+    let flags = ["azure", "create-all", "--region", "westeurope", "--tenant-id", TENANT];
+    made.args(flags).args(["--credentials-requests-dir", "requests"]);
+    made.args(["--subscription-id", SUBSCRIPTION, "--output-dir", "out", "--name", name]);
+    let ran = run(made).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+}
+
+async fn hosted_cluster(azure: &Subscription, name: &str) {
+    let group = "/resourceGroups/identities";
+    azure.put(group, "2021-04-01", &json!({"location": "westeurope"})).await;
+    let id = format!("{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}");
+    let made = azure.put(&id, "2024-11-30", &json!({"location": "westeurope"})).await;
+    let client = made["properties"]["clientId"].as_str().unwrap();
+    let case = support::testdata("federation").join("all-nine-identities-of-a-private-hosted-cluster");
+    let mut input = support::read(&case.join("input.yaml"));
+    let planned: serde_json::Value = serde_json::from_str(&support::read(&case.join("expected.json"))).unwrap();
+    for identity in planned["identities"].as_array().unwrap() {
+        input = input.replace(identity["clientID"].as_str().unwrap(), client);
+    }
+    fs::write(azure.folder.join(format!("{name}.yaml")), input).unwrap();
+}
+
 /// Runs a command as the caller, under a name of its own each time: with all actions, then without each of them.
-async fn minimal(azure: &Subscription, command: &str, arguments: impl Fn(&str) -> Vec<String>, prepare: bool) {
+async fn minimal(azure: &Subscription, command: &str, arguments: impl Fn(&str) -> Vec<String>, before: Before) {
     let actions = actions(command);
     for but in std::iter::once(None).chain((0..actions.len()).map(Some)) {
         let name = but.map_or_else(|| format!("{command}0"), |at| format!("{command}{}", at + 1));
-        if prepare {
-            let mut made = azure.command();
-            let flags = [
-                "azure",
-                "create-all",
-                "--region",
-                "westeurope",
-                "--tenant-id",
-                TENANT,
-                "--credentials-requests-dir",
-                "requests",
-            ];
-            made.args(flags).args(["--subscription-id", SUBSCRIPTION, "--output-dir", "out", "--name", &name]);
-            let ran = run(made).await;
-            assert_eq!(ran.code, 0, "{ran:?}");
+        match before {
+            Before::Nothing => {}
+            Before::CreateAll => create_all(azure, &name).await,
+            Before::HostedCluster => hosted_cluster(azure, &name).await,
         }
         allow(azure, &actions, but).await;
         let mut caller = azure.command();
@@ -107,12 +130,17 @@ async fn each_action_of_the_table_is_needed_and_they_are_enough() {
         ["azure"].iter().chain(command).chain(&["--name", name]).map(ToString::to_string).collect()
     };
     let issuer = [&["create-oidc-issuer", "--tenant-id", TENANT][..], &place].concat();
-    minimal(&azure, "issuer", |name| flags(&issuer, name), false).await;
+    minimal(&azure, "issuer", |name| flags(&issuer, name), Before::Nothing).await;
     let website = [&issuer[..], &["--issuer-hosting", "static-website"]].concat();
-    minimal(&azure, "website", |name| flags(&website, name), false).await;
+    minimal(&azure, "website", |name| flags(&website, name), Before::Nothing).await;
     let issuer_url = ["--issuer-url", "https://issuer.example", "--credentials-requests-dir", "requests"];
     let identities = [&["create-managed-identities"][..], &place, &issuer_url].concat();
-    minimal(&azure, "identities", |name| flags(&identities, name), false).await;
+    minimal(&azure, "identities", |name| flags(&identities, name), Before::Nothing).await;
     let delete = ["delete", "--subscription-id", SUBSCRIPTION, "--delete-oidc-resource-group"];
-    minimal(&azure, "delete", |name| flags(&delete, name), true).await;
+    minimal(&azure, "delete", |name| flags(&delete, name), Before::CreateAll).await;
+    let apply = |name: &str| {
+        let file = format!("{name}.yaml");
+        ["azure", "apply", "--subscription-id", SUBSCRIPTION, "-f", &file].map(str::to_owned).to_vec()
+    };
+    minimal(&azure, "apply", apply, Before::HostedCluster).await;
 }
