@@ -111,3 +111,14 @@ fn a_cluster_that_ceases_to_answer_is_exit_code_2() {
         assert!(stderr.contains(&format!("cannot ask the API server for {what}")), "{name}: {stderr}");
     }
 }
+
+/// Nothing is asked: there is no cluster to ask.
+#[test]
+fn a_type_without_federated_credentials_cannot_be_federated() {
+    let federate = "--cluster-name prod --tenant-id contoso.com --identity-type UserAssignedMSI --federate \
+                    --client-id 2f6e0f2a-7c33-4b0a-9c27-0d3b1e5a4c11 --subscription-id 11111111-2222-4333-8444-555555555555";
+    let arguments: Vec<_> = ["apply"].into_iter().chain(federate.split_whitespace()).collect();
+    let (exit, stdout, stderr) = capz(&arguments);
+    assert_eq!((exit, stdout.as_str(), stderr.lines().count()), (2, "", 1), "{stderr}");
+    assert!(stderr.contains("--federate is for another --identity-type"), "{stderr}");
+}
