@@ -12,7 +12,7 @@ use std::{
     path::Path,
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 use support::{hcp_identity, text};
 
 /// Runs a subcommand: exit code, stdout, stderr.
@@ -21,17 +21,21 @@ fn capz(arguments: &[&str]) -> (i32, String, String) {
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
-/// A server that answers every request with the status that its path gets.
-fn server(status: fn(&str) -> u16) -> String {
+fn server(status: impl Fn(&str) -> u16 + Send + 'static) -> String {
+    answering(move |path| {
+        let code = status(path);
+        (code, json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "message": "odd"}))
+    })
+}
+
+/// A server that answers every request with what its path gets.
+fn answering(answer: impl Fn(&str) -> (u16, Value) + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             let mut reader = BufReader::new(stream.try_clone().unwrap());
-            let path = read_request(&mut reader);
-            let code = status(&path);
-            let body =
-                json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "message": "odd"});
+            let (code, body) = answer(&read_request(&mut reader));
             let (body, head) = (body.to_string(), "content-type: application/json\r\nconnection: close");
             write!(stream, "HTTP/1.1 {code} Odd\r\n{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
         }
@@ -79,36 +83,58 @@ fn a_cluster_that_does_not_answer_is_exit_code_2() {
 /// Also where that begins with something that comes later.
 #[test]
 fn a_cluster_that_ceases_to_answer_is_exit_code_2() {
-    let failing: [(&str, fn(&str) -> u16, &[&str], &str); 4] = [
-        (
-            "secrets",
-            |path| if path.contains("/secrets/") { 500 } else { 403 },
-            &["--cluster-name", "prod"],
-            "the Secret default/prod-sa: ",
-        ),
-        (
-            "tokens",
-            |path| if path.ends_with("/token") { 401 } else { 403 },
-            &["--issuer", "https://127.0.0.1:1"],
-            "a token of capz-system/capz-manager: ",
-        ),
-        (
-            "discovery",
-            |path| if path.starts_with("/.well-known") { 500 } else { 403 },
-            &["--issuer", "https://127.0.0.1:1"],
-            "/.well-known/openid-configuration: ",
-        ),
-        (
-            "keys",
-            |path| if path.ends_with("/jwks") { 401 } else { 403 },
-            &["--issuer", "https://127.0.0.1:1"],
-            "/openid/v1/jwks: ",
-        ),
-    ];
-    for (name, status, more, what) in failing {
-        let (exit, _, stderr) = check_server(&format!("ceasing-{name}"), &server(status), more);
-        assert_eq!((exit, stderr.lines().count()), (2, 1), "{name}: {stderr}");
-        assert!(stderr.contains(&format!("cannot ask the API server for {what}")), "{name}: {stderr}");
+    let (pair, issuer) = (["--cluster-name", "prod"], ["--issuer", "https://127.0.0.1:1"]);
+    for (part, code, more, what) in [
+        ("/secrets/", 500, pair, "the Secret default/prod-sa: "),
+        ("/token", 401, issuer, "a token of capz-system/capz-manager: "),
+        ("/.well-known/", 500, issuer, "/.well-known/openid-configuration: "),
+        ("/jwks", 401, issuer, "/openid/v1/jwks: "),
+    ] {
+        let url = server(move |path| if path.contains(part) { code } else { 403 });
+        let (exit, _, stderr) = check_server("ceasing", &url, &more);
+        assert_eq!((exit, stderr.lines().count()), (2, 1), "{part}: {stderr}");
+        assert!(stderr.contains(&format!("cannot ask the API server for {what}")), "{part}: {stderr}");
+    }
+}
+
+/// An identity that is on the cluster without a type, as whoever may list identities only sees it.
+fn with_identity(path: &str) -> (u16, Value) {
+    if !path.contains("/azureclusteridentities") {
+        return (404, json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 404}));
+    }
+    let list = json!({
+        "apiVersion": "infrastructure.cluster.x-k8s.io/v1beta1", "kind": "AzureClusterIdentityList", "metadata": {},
+        "items": [identity("cluster-identity", &json!({}))],
+    });
+    (200, list)
+}
+
+fn identity(name: &str, spec: &Value) -> Value {
+    json!({
+        "apiVersion": "infrastructure.cluster.x-k8s.io/v1beta1", "kind": "AzureClusterIdentity",
+        "metadata": {"name": name, "namespace": "default"}, "spec": spec,
+    })
+}
+
+#[test]
+fn an_object_of_a_manifest_stands_for_the_one_of_the_cluster() {
+    let url = answering(with_identity);
+    let summary = |stderr: &str| stderr.lines().last().unwrap_or_default().split(", ").next().unwrap().to_owned();
+    let (exit, stdout, stderr) = check_server("of-cluster", &url, &[]);
+    assert!(stdout.contains("error[Required]: cluster: AzureClusterIdentity default/cluster-identity: "), "{stdout}");
+    assert_eq!((exit, summary(&stderr).as_str()), (1, "1 object: 1 AzureClusterIdentity"));
+    let spec = json!({
+        "type": "ServicePrincipal", "clientID": "2f6e0f2a-7c33-4b0a-9c27-0d3b1e5a4c11", "tenantID": "contoso.com",
+        "allowedNamespaces": {}, "clientSecret": {"name": "s", "namespace": "default"},
+    });
+    for (name, exit, counted) in
+        [("cluster-identity", 0, "1 AzureClusterIdentity"), ("other", 1, "2 AzureClusterIdentities")]
+    {
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("capz-{name}.json"));
+        fs::write(&file, identity(name, &spec).to_string()).unwrap();
+        let (found, stdout, stderr) = check_server("beside-manifests", &url, &["-f", file.to_str().unwrap()]);
+        assert_eq!((found, stdout.contains("error[")), (exit, exit == 1), "{stdout}");
+        assert!(summary(&stderr).ends_with(counted), "{stderr}");
     }
 }
 

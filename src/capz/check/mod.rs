@@ -16,6 +16,7 @@ mod together;
 mod token;
 
 use std::{
+    collections::HashSet,
     io::{self, BufRead},
     sync::Arc,
 };
@@ -49,6 +50,8 @@ pub struct Checker<'f> {
     documents: usize,
     /// The source that is a cluster.
     cluster: Option<Arc<str>>,
+    /// Objects of manifests: they stand for those of the cluster.
+    replaced: HashSet<ObjectRef>,
 }
 
 /// How much was looked at.
@@ -74,6 +77,8 @@ pub struct Gathered {
     /// Whether an identity that is not among these is nowhere.
     has_all_identities: bool,
     objects: usize,
+    /// Those of them that a manifest has.
+    of_manifests: Vec<ObjectRef>,
 }
 
 /// A cluster, and the identity that it names.
@@ -119,10 +124,18 @@ const CLUSTERS: [(&str, &str); 4] = [
 impl<'f> Checker<'f> {
     /// `issuer` is the one of the federated credentials, where it is known.
     pub fn new(issuer: Option<String>, limits: Limits, findings: &'f mut dyn FnMut(Finding)) -> Self {
-        Self { issuer, limits, findings, gathered: Gathered::default(), documents: 0, cluster: None }
+        Self {
+            issuer,
+            limits,
+            findings,
+            gathered: Gathered::default(),
+            documents: 0,
+            cluster: None,
+            replaced: HashSet::new(),
+        }
     }
 
-    /// Reads one source; what is wrong with single objects is reported as they come.
+    /// Reads one source of manifests; what is wrong with single objects is reported as they come.
     ///
     /// # Errors
     /// What reading fails with.
@@ -131,7 +144,8 @@ impl<'f> Checker<'f> {
         Ok(())
     }
 
-    /// Reads all objects of a kind that a cluster has.
+    /// Reads all objects of a kind that a cluster has, but those that manifests, which are read before, have as well: what is
+    /// there is what they will replace.
     ///
     /// # Errors
     /// Never of objects.
@@ -145,6 +159,10 @@ impl<'f> Checker<'f> {
             documents.push(b'\n');
         }
         self.read(cluster, &*documents)
+    }
+
+    fn is_cluster(&self, source: &Arc<str>) -> bool {
+        self.cluster.as_ref().is_some_and(|cluster| Arc::ptr_eq(cluster, source))
     }
 
     /// Takes this issuer for that of the federated credentials, if none is known.
@@ -186,9 +204,12 @@ impl Visitor for Checker<'_> {
             findings.push(refusal);
             return;
         }
-        let node = object.node();
+        let (reference, node) = (object.reference(), object.node());
         let (Some(kind), Some(version)) = (node.text("kind"), node.text("apiVersion")) else { return };
-        gathered.objects += 1;
+        let is_of_cluster = self.is_cluster(&object.source);
+        if is_of_cluster && self.replaced.contains(&reference) {
+            return;
+        }
         let problems = match (kind, version) {
             (cluster_identity::KIND, API_VERSION) => {
                 let (identity, problems) = identity::look(&object);
@@ -221,11 +242,10 @@ impl Visitor for Checker<'_> {
                 gathered.machines.extend(machines::look(&object, kind));
                 Vec::new()
             }
-            _ => {
-                gathered.objects -= 1;
-                Vec::new()
-            }
+            _ => return,
         };
+        gathered.objects += 1;
+        gathered.of_manifests.extend(Some(reference).filter(|_| !is_of_cluster));
         findings.extend(problems.into_iter().map(|problem| object.finding(problem)));
     }
 
@@ -239,11 +259,12 @@ impl Visitor for Checker<'_> {
         all.issuers.append(&mut of_document.issuers);
         all.machines.append(&mut of_document.machines);
         all.objects += of_document.objects;
+        self.replaced.extend(of_document.of_manifests);
     }
 
     fn report(&mut self, mut finding: Finding) {
-        if let Some(cluster) = self.cluster.as_ref().filter(|cluster| Arc::ptr_eq(cluster, &finding.place.source)) {
-            finding.place = Place::within(cluster);
+        if self.is_cluster(&finding.place.source) {
+            finding.place = Place::within(&finding.place.source);
         }
         (self.findings)(finding);
     }
