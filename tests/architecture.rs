@@ -90,6 +90,7 @@ const ARROWS: [(&str, &[&str]); 38] = [
             "certificates",
             "component",
             "condition",
+            "credential",
             "diff",
             "explain",
             "finding",

@@ -125,6 +125,22 @@ async fn an_identity_that_is_as_capz_needs_it_has_nothing_wrong_and_nothing_is_c
     assert!(world.azure.standin.azure().journal.entries().is_empty());
 }
 
+/// HyperShift's CAPZ signs in as another ServiceAccount, and with roles of its own.
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "the program reads files")]
+async fn an_identity_of_hypershift_is_not_that_of_capz() {
+    let world = World::new("hypershift").await;
+    let manager = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "capi-provider", "namespace": "default"},
+        "spec": {"template": {"spec": {"containers": [{"name": "manager"}]}}},
+    });
+    let file = world.azure.folder.join("prod.yaml");
+    let alone = std::fs::read_to_string(&file).unwrap();
+    world.finds(&[MISSING, MISSING, NO_ROLE]).await;
+    std::fs::write(&file, format!("{alone}---\n{manager}\n")).unwrap();
+    world.finds(&[]).await;
+}
+
 #[tokio::test]
 async fn credentials_are_compared_byte_by_byte() {
     let world = World::new("exact").await;

@@ -54,7 +54,7 @@ pub async fn in_azure<E: Display>(
 ) -> Result<Vec<Finding>, E> {
     let mut findings = Vec::new();
     let issuer = checker.expected_issuer();
-    for known in &checker.gathered.identities {
+    for known in checker.gathered.identities_of_capz() {
         let Kind::WorkloadIdentity(client) = &known.kind else { continue };
         let problems = match identity(client).await? {
             Some(found) => of_identity(&found, issuer, subscription),
@@ -63,7 +63,7 @@ pub async fn in_azure<E: Display>(
         findings.extend(problems.into_iter().map(|problem| known.client.finding(problem)));
     }
     let mut asked = BTreeMap::new();
-    for (spot, id) in &checker.gathered.machine_identities {
+    for (spot, id) in checker.gathered.machines.iter().flat_map(|machine| &machine.identities) {
         let name = id.to_string().to_ascii_lowercase();
         if !asked.contains_key(&name) {
             asked.insert(name.clone(), exists(id).await);

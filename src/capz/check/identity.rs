@@ -40,6 +40,12 @@ pub(super) struct CredentialFile {
     pub(super) cloud: &'static str,
 }
 
+impl KnownIdentity {
+    pub(super) fn signs_in_with_tokens(&self) -> bool {
+        matches!(self.kind, Kind::WorkloadIdentity(_))
+    }
+}
+
 /// The secret that a type needs one of.
 const SECRETS: [(&str, &[&str]); 3] = [
     ("ServicePrincipal", &["clientSecret"]),

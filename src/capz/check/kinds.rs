@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn nothing_is_left_out() {
         let of_clusters = super::super::CLUSTERS.iter().map(|(kind, _)| *kind);
-        let of_machines = super::super::machine::KINDS.iter().map(|(kind, _)| *kind);
+        let of_machines = crate::capz::machine::KINDS.iter().map(|(kind, _)| *kind);
         for kind in of_clusters.chain(of_machines) {
             assert!(KINDS.iter().any(|known| known.kind == kind), "{kind}");
         }

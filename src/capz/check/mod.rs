@@ -9,12 +9,14 @@ mod claims;
 mod identity;
 mod issuer;
 mod kinds;
+mod machines;
 mod manager;
 mod published;
 mod together;
 mod token;
 
 use std::{
+    collections::HashSet,
     io::{self, BufRead},
     sync::Arc,
 };
@@ -23,7 +25,8 @@ use account::KnownAccount;
 use allowed::Labels;
 use identity::KnownIdentity;
 use issuer::KnownIssuer;
-use manager::Manager;
+use machines::Machine;
+use manager::{Manager, Who};
 use serde_json::Value;
 
 pub use azure::{Held, InAzure, Trusted, in_azure};
@@ -31,9 +34,9 @@ pub use claims::{ACCOUNTS, Claims};
 pub use kinds::{KINDS, Kind};
 pub use published::{Answer, Asked, Signing, of_published, tokens};
 
-use super::{API_VERSION, IdentityId, cluster_identity, machine};
+use super::{API_VERSION, cluster_identity};
 use crate::{
-    finding::{FieldPath, Finding, FindingsOfDocument, ObjectRef, Place, Problem, Reason},
+    finding::{FieldPath, Finding, FindingsOfDocument, ObjectRef, Place, Problem},
     input::{self, Located, Visitor, place},
     manifest::{Content, Limits, Node},
 };
@@ -47,6 +50,8 @@ pub struct Checker<'f> {
     documents: usize,
     /// The source that is a cluster.
     cluster: Option<Arc<str>>,
+    /// Objects of manifests: they stand for those of the cluster.
+    replaced: HashSet<ObjectRef>,
 }
 
 /// How much was looked at.
@@ -68,18 +73,19 @@ pub struct Gathered {
     managers: Vec<Manager>,
     accounts: Vec<KnownAccount>,
     issuers: Vec<KnownIssuer>,
-    /// What is wrong with machines whose nodes get no secret.
-    machines: Vec<Finding>,
-    /// Those that their nodes sign in as.
-    machine_identities: Vec<(Spot, IdentityId)>,
+    machines: Vec<Machine>,
     /// Whether an identity that is not among these is nowhere.
     has_all_identities: bool,
     objects: usize,
+    /// Those of them that a manifest has.
+    of_manifests: Vec<ObjectRef>,
 }
 
 /// A cluster, and the identity that it names.
 struct Cluster {
     spot: Spot,
+    /// As Cluster API names it; None: a template of clusters.
+    name: Option<String>,
     namespace: String,
     identity: (String, String),
     /// Where CAPZ says that the identity does not allow its namespace.
@@ -118,10 +124,18 @@ const CLUSTERS: [(&str, &str); 4] = [
 impl<'f> Checker<'f> {
     /// `issuer` is the one of the federated credentials, where it is known.
     pub fn new(issuer: Option<String>, limits: Limits, findings: &'f mut dyn FnMut(Finding)) -> Self {
-        Self { issuer, limits, findings, gathered: Gathered::default(), documents: 0, cluster: None }
+        Self {
+            issuer,
+            limits,
+            findings,
+            gathered: Gathered::default(),
+            documents: 0,
+            cluster: None,
+            replaced: HashSet::new(),
+        }
     }
 
-    /// Reads one source; what is wrong with single objects is reported as they come.
+    /// Reads one source of manifests; what is wrong with single objects is reported as they come.
     ///
     /// # Errors
     /// What reading fails with.
@@ -130,7 +144,8 @@ impl<'f> Checker<'f> {
         Ok(())
     }
 
-    /// Reads all objects of a kind that a cluster has.
+    /// Reads all objects of a kind that a cluster has, but those that manifests, which are read before, have as well: what is
+    /// there is what they will replace.
     ///
     /// # Errors
     /// Never of objects.
@@ -144,6 +159,10 @@ impl<'f> Checker<'f> {
             documents.push(b'\n');
         }
         self.read(cluster, &*documents)
+    }
+
+    fn is_cluster(&self, source: &Arc<str>) -> bool {
+        self.cluster.as_ref().is_some_and(|cluster| Arc::ptr_eq(cluster, source))
     }
 
     /// Takes this issuer for that of the federated credentials, if none is known.
@@ -185,9 +204,12 @@ impl Visitor for Checker<'_> {
             findings.push(refusal);
             return;
         }
-        let node = object.node();
+        let (reference, node) = (object.reference(), object.node());
         let (Some(kind), Some(version)) = (node.text("kind"), node.text("apiVersion")) else { return };
-        gathered.objects += 1;
+        let is_of_cluster = self.is_cluster(&object.source);
+        if is_of_cluster && self.replaced.contains(&reference) {
+            return;
+        }
         let problems = match (kind, version) {
             (cluster_identity::KIND, API_VERSION) => {
                 let (identity, problems) = identity::look(&object);
@@ -217,15 +239,13 @@ impl Visitor for Checker<'_> {
             }
             (kind, API_VERSION) => {
                 gathered.clusters.extend(cluster(&object, kind));
-                gathered.machines.extend(machine_problems(&object, kind));
-                gathered.machine_identities.extend(machine_identities(&object, kind));
+                gathered.machines.extend(machines::look(&object, kind));
                 Vec::new()
             }
-            _ => {
-                gathered.objects -= 1;
-                Vec::new()
-            }
+            _ => return,
         };
+        gathered.objects += 1;
+        gathered.of_manifests.extend(Some(reference).filter(|_| !is_of_cluster));
         findings.extend(problems.into_iter().map(|problem| object.finding(problem)));
     }
 
@@ -238,13 +258,13 @@ impl Visitor for Checker<'_> {
         all.accounts.append(&mut of_document.accounts);
         all.issuers.append(&mut of_document.issuers);
         all.machines.append(&mut of_document.machines);
-        all.machine_identities.append(&mut of_document.machine_identities);
         all.objects += of_document.objects;
+        self.replaced.extend(of_document.of_manifests);
     }
 
     fn report(&mut self, mut finding: Finding) {
-        if let Some(cluster) = self.cluster.as_ref().filter(|cluster| Arc::ptr_eq(cluster, &finding.place.source)) {
-            finding.place = Place::within(cluster);
+        if self.is_cluster(&finding.place.source) {
+            finding.place = Place::within(&finding.place.source);
         }
         (self.findings)(finding);
     }
@@ -252,17 +272,35 @@ impl Visitor for Checker<'_> {
 
 impl Gathered {
     fn signs_in_with_tokens(&self) -> bool {
-        self.identities.iter().any(|identity| matches!(identity.kind, identity::Kind::WorkloadIdentity(_)))
+        self.identities_of_capz().any(KnownIdentity::signs_in_with_tokens)
+    }
+
+    /// Those that the CAPZ of the cluster signs in as. Those of HyperShift are for its own, which get their tokens another way.
+    fn identities_of_capz(&self) -> impl Iterator<Item = &KnownIdentity> {
+        self.identities.iter().filter(|identity| !self.is_of_hypershift(&identity.namespace))
+    }
+
+    /// Whether it is the namespace of a hosted control plane: HyperShift runs a CAPZ in each.
+    fn is_of_hypershift(&self, namespace: &str) -> bool {
+        let is_its = |manager: &Manager| manager.arguments.object.namespace == namespace;
+        self.managers.iter().any(|manager| manager.who == Who::CapzOfHyperShift && is_its(manager))
     }
 }
 
 fn cluster(object: &Located, kind: &str) -> Option<Cluster> {
     let (_, path) = CLUSTERS.iter().find(|(cluster, _)| *cluster == kind)?;
     let reference = at(object.node(), path)?;
-    let namespace = object.reference().namespace;
+    let ObjectRef { namespace, name, .. } = object.reference();
+    let name = machines::cluster_name(object.node()).map_or(name, str::to_owned);
     let of = reference.text("namespace").filter(|name| !name.is_empty()).unwrap_or(&namespace);
     let identity = (of.to_owned(), reference.text("name").unwrap_or_default().to_owned());
-    Some(Cluster { spot: Spot::of(object, &FieldPath::of(path)), namespace, identity, refused: refused(object) })
+    Some(Cluster {
+        spot: Spot::of(object, &FieldPath::of(path)),
+        name: Some(name).filter(|_| !kind.ends_with("Template")),
+        namespace,
+        identity,
+        refused: refused(object),
+    })
 }
 
 /// Where a condition says it, as either version of Cluster API has them.
@@ -274,28 +312,6 @@ fn refused(object: &Located) -> Option<Spot> {
         let index = items(at(object.node(), path)).position(says)?;
         Some(Spot::of(object, &FieldPath::of(path).index(index)))
     })
-}
-
-fn machine_problems(object: &Located, kind: &str) -> Vec<Finding> {
-    let Some((_, path)) = machine::KINDS.iter().find(|(machine, _)| *machine == kind) else { return Vec::new() };
-    let Some(spec) = at(object.node(), path) else { return Vec::new() };
-    let path = FieldPath::of(path);
-    let problems = match machine::changes(spec, &path, None) {
-        Ok(changes) if changes.is_empty() => Vec::new(),
-        Ok(_) => {
-            let message = "is not UserAssigned, and there are user-assigned identities: CAPZ refuses that";
-            vec![Problem::error(Reason::UnionMismatch, path.key("identity"), message, "write identity: UserAssigned")]
-        }
-        Err(problems) => problems,
-    };
-    problems.into_iter().map(|problem| object.finding(problem)).collect()
-}
-
-fn machine_identities(object: &Located, kind: &str) -> Vec<(Spot, IdentityId)> {
-    let of_kind = machine::KINDS.iter().find(|(machine, _)| *machine == kind);
-    let spec = of_kind.and_then(|(_, path)| Some((path, at(object.node(), path)?)));
-    let Some((path, spec)) = spec else { return Vec::new() };
-    machine::identity_ids(spec, &FieldPath::of(path)).map(|(field, id)| (Spot::of(object, &field), id)).collect()
 }
 
 /// The value at a path of plain keys.

@@ -42,17 +42,20 @@ const KEYS: &str = Issuer::KEYS;
 /// Holds the issuer of a cluster's tokens against that of the federated credentials, which is the same one where it is not
 /// known, and the cluster's keys against those that are published. `own` asks the API server; `published`, whoever a URL
 /// names, as nobody. The cluster's issuer is returned as well.
-pub async fn tokens(
+///
+/// # Errors
+/// What asking the API server fails with.
+pub async fn tokens<E>(
     cluster: &Arc<str>,
     expected: Option<&str>,
     signing: &Signing,
-    own: impl AsyncFn(&str) -> Asked,
+    own: impl AsyncFn(&str) -> Result<Answer, E>,
     published: impl AsyncFn(&str) -> Asked,
-) -> (Option<String>, Vec<Finding>) {
+) -> Result<(Option<String>, Vec<Finding>), E> {
     let mut findings = Vec::new();
     let mut known = |problem: Problem| findings.push(at(cluster, problem));
-    let of_cluster = own_issuer(own(DISCOVERY).await).map_err(&mut known).ok();
-    let own_keys = own_keys(own(KEYS).await).map_err(&mut known).unwrap_or_default();
+    let of_cluster = own_issuer(own(DISCOVERY).await?).map_err(&mut known).ok();
+    let own_keys = own_keys(own(KEYS).await?).map_err(&mut known).unwrap_or_default();
     if let Some(problem) = other_pair(signing, &own_keys) {
         known(problem);
     }
@@ -66,7 +69,7 @@ pub async fn tokens(
     if let Some(issuer) = wanted {
         findings.extend(of_published(issuer, &own_keys, signing, published).await);
     }
-    (of_cluster, findings)
+    Ok((of_cluster, findings))
 }
 
 fn at(source: &str, problem: Problem) -> Finding {
@@ -77,28 +80,27 @@ fn error(reason: Reason, field: &str, message: impl Into<String>, remedy: &str) 
     Problem::error(reason, FieldPath::of(field), message, remedy)
 }
 
-fn own_issuer(asked: Asked) -> Result<String, Problem> {
+fn own_issuer(answer: Answer) -> Result<String, Problem> {
     const REMEDY: &str = "give the API server an issuer that Entra can reach: an https URL (--service-account-issuer)";
-    if asked.as_ref().is_ok_and(|answer| answer.status == 404) {
+    if answer.status == 404 {
         return Err(error(Reason::IssuerMissing, "issuer", "the API server has no discovery document", REMEDY));
     }
-    let document = own_document(DISCOVERY, asked)?;
+    let document = own_document(DISCOVERY, answer)?;
     let issuer = json(&document).and_then(|document| document.get("issuer")?.as_str().map(str::to_owned));
     issuer.ok_or_else(|| error(Reason::IssuerMissing, "issuer", "the API server names no issuer", REMEDY))
 }
 
 /// The ids of the keys that the cluster takes tokens of.
-fn own_keys(asked: Asked) -> Result<Vec<String>, Problem> {
-    let document = own_document(KEYS, asked)?;
+fn own_keys(answer: Answer) -> Result<Vec<String>, Problem> {
+    let document = own_document(KEYS, answer)?;
     let keys = KeySet::read(&document).map_err(|why| not_looked_at(&format!("/{KEYS} of the API server {why}")))?;
     Ok(keys.ids().into_iter().map(str::to_owned).collect())
 }
 
-fn own_document(path: &str, asked: Asked) -> Result<Vec<u8>, Problem> {
-    match asked {
-        Ok(Answer { status: 200, body }) => Ok(body),
-        Ok(Answer { status, .. }) => Err(not_looked_at(&format!("/{path}: the API server answers {status}"))),
-        Err(why) => Err(not_looked_at(&format!("/{path}: {why}"))),
+fn own_document(path: &str, answer: Answer) -> Result<Vec<u8>, Problem> {
+    match answer {
+        Answer { status: 200, body } => Ok(body),
+        Answer { status, .. } => Err(not_looked_at(&format!("/{path}: the API server answers {status}"))),
     }
 }
 
@@ -282,8 +284,8 @@ mod tests {
             let asked =
                 pin!(tokens(&cluster, expected, signing, async |path| self.ask(path), async |url| self.ask(url)));
             match asked.poll(&mut Context::from_waker(Waker::noop())) {
-                Poll::Ready((_, findings)) => findings,
-                Poll::Pending => Vec::new(),
+                Poll::Ready(Ok((_, findings))) => findings,
+                Poll::Ready(Err(_)) | Poll::Pending => Vec::new(),
             }
         }
     }

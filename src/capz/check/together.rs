@@ -7,6 +7,7 @@ use super::{
     allowed::{Labels, Verdict},
     identity::{CredentialFile, Kind, KnownIdentity},
     issuer::{KnownIssuer, Of},
+    machines,
     manager::{AsoSecrets, Manager, Who},
 };
 use crate::finding::{FieldPath, Finding, Problem, Reason};
@@ -19,7 +20,7 @@ pub(super) fn findings(all: &Gathered, issuer: Option<&str>) -> Vec<Finding> {
         findings.extend(theirs().flat_map(|manager| manager.token.iter().cloned()));
         findings.extend(theirs().filter_map(account::of_manager));
         findings.extend(account::of_others(all));
-        findings.extend(all.machines.iter().cloned());
+        findings.extend(machines::findings(all));
     }
     findings.extend(issuers(&all.issuers, issuer));
     findings

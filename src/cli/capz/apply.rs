@@ -101,6 +101,9 @@ pub(super) fn run(args: &Args) -> CommandResult {
     let plan = plan(&request)?;
     let manifests = manifests(&request, &plan, pair.as_ref())?;
     let federated = request.federated(&plan).filter(|_| args.federate);
+    if args.federate && federated.is_none() {
+        bail!("--federate is for another --identity-type: only WorkloadIdentity has federated credentials");
+    }
     let conflicts = if args.force_conflicts { Conflicts::Taken } else { Conflicts::Refused };
     let mut answer = Answer::default();
     let applied = with_client(&args.target, async |client| {

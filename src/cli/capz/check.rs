@@ -134,10 +134,17 @@ pub(super) fn run(args: &Args) -> CommandResult {
     Ok(outcome(count))
 }
 
-/// The cluster first: an object of the manifests is the one that is to be there.
+/// Manifests first: their objects are those that are to be there, whatever the cluster has in their place.
 #[cfg(feature = "cluster")]
 fn read(args: &Args, pair: Option<String>, checker: &mut Checker<'_>) -> Result<()> {
-    if !args.sources.are_named() || args.target.is_given() {
+    let is_online = !args.sources.are_named() || args.target.is_given();
+    if !is_online && args.cluster_name.is_some() {
+        bail!("--cluster-name is for a cluster to look at: name one (--kubeconfig or --context)");
+    }
+    if args.sources.are_named() {
+        args.sources.each(|source: &Arc<str>, reader| checker.read(source, reader))?;
+    }
+    if is_online {
         let questions = online::Questions {
             issuer: args.issuer.as_ref().map(ToString::to_string),
             pair,
@@ -145,11 +152,6 @@ fn read(args: &Args, pair: Option<String>, checker: &mut Checker<'_>) -> Result<
         };
         online::look(&args.target, &Arc::from("cluster"), questions, checker)
             .context("cannot look at the cluster; manifests are given with -f, standard input with -f -")?;
-    } else if args.cluster_name.is_some() {
-        bail!("--cluster-name is for a cluster to look at: name one (--kubeconfig or --context)");
-    }
-    if args.sources.are_named() {
-        args.sources.each(|source: &Arc<str>, reader| checker.read(source, reader))?;
     }
     let Some(subscription) = &args.subscription_id else { return Ok(()) };
     let place = Where { subscription_id: subscription.to_string(), cloud: args.cloud.clone() };

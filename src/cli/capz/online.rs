@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow, bail};
 use kube::Client;
 
 use crate::{
     capz::{ACCOUNTS, Checker, Claims, KINDS, Kind, Signing, pair_secret_name, tokens},
     cli::{cluster_command::with_client, internet::Internet, target::TargetArgs},
-    cluster::capz::{Looked, ask, has_secret, look as look_at, token},
+    cluster::capz::{NotSeen, ask, has_secret, look as look_at, token},
     finding::{FieldPath, Finding, ObjectRef, Place, Problem, Reason},
     names::{Namespace, ObjectName},
 };
@@ -33,14 +33,15 @@ pub(super) fn look(
     with_client(target, async |client| {
         for kind in &KINDS {
             match look_at(&client, kind).await {
-                Looked::Found(objects) => checker.look(cluster, kind, &objects)?,
-                Looked::NotServed => checker.add([not_served(cluster, kind)]),
-                Looked::Refused(why) => checker.add([refused(cluster, kind, &why)]),
+                Ok(Some(objects)) => checker.look(cluster, kind, &objects)?,
+                Ok(None) => checker.add([not_served(cluster, kind)]),
+                Err(NotSeen::Refused(why)) => checker.add([refused(cluster, kind, &why)]),
+                Err(NotSeen::Failed(why)) => bail!("cannot ask the API server for {}: {why}", name(kind)),
             }
         }
         let Questions { issuer, pair, pair_secret } = questions;
         if let Some((namespace, name)) = pair_secret {
-            checker.add(look_for_pair(&client, cluster, &namespace, &name).await);
+            checker.add(look_for_pair(&client, cluster, &namespace, &name).await?);
         }
         if issuer.is_some() || pair.is_some() || checker.signs_in_with_tokens() {
             look_at_tokens(&client, cluster, issuer.as_deref(), pair, checker).await?;
@@ -55,33 +56,37 @@ async fn look_for_pair(
     cluster: &Arc<str>,
     namespace: &Namespace,
     name: &ObjectName,
-) -> Option<Finding> {
+) -> Result<Option<Finding>> {
     let name = pair_secret_name(name);
     let problem = match has_secret(client, namespace, &name).await {
-        Ok(true) => return None,
+        Ok(true) => return Ok(None),
         Ok(false) => {
             let message = "is not there: Cluster API would make a key pair of its own for the cluster";
             let remedy =
                 "apply it before the cluster is made: hcp-identity capz apply --private-key FILE --public-key FILE";
             Problem::error(Reason::SigningKeyMissing, FieldPath::root(), message, remedy)
         }
-        Err(why) => {
+        Err(NotSeen::Failed(why)) => bail!("cannot ask the API server for the Secret {namespace}/{name}: {why}"),
+        Err(NotSeen::Refused(why)) => {
             let remedy = "ask as somebody who may get it; nothing but its metadata is asked for";
             Problem::warning(Reason::NotLookedAt, FieldPath::root(), format!("is not looked at: {why}"), remedy)
         }
     };
     let object = ObjectRef { kind: "Secret".to_owned(), namespace: namespace.to_string(), name };
-    Some(Finding { place: Place::within(cluster), object: Some(object), problem })
+    Ok(Some(Finding { place: Place::within(cluster), object: Some(object), problem }))
 }
 
 /// A token of each manager, as the kubelet gives it to them.
-async fn tokens_of_managers(client: &Client, cluster: &Arc<str>, checker: &mut Checker<'_>) -> Vec<Claims> {
+async fn tokens_of_managers(client: &Client, cluster: &Arc<str>, checker: &mut Checker<'_>) -> Result<Vec<Claims>> {
     let mut read = Vec::new();
     for (namespace, account, audience) in ACCOUNTS {
-        let asked = token(client, namespace, account, audience).await;
-        let claims = asked.and_then(|token| {
-            Claims::read(namespace, account, &token).ok_or_else(|| "what the API server gives is none".to_owned())
-        });
+        let claims = match token(client, namespace, account, audience).await {
+            Ok(token) => Claims::read(namespace, account, &token).ok_or("what the API server gives is none".to_owned()),
+            Err(NotSeen::Refused(why)) => Err(why),
+            Err(NotSeen::Failed(why)) => {
+                bail!("cannot ask the API server for a token of {namespace}/{account}: {why}")
+            }
+        };
         match claims {
             Ok(claims) => read.push(claims),
             Err(why) => {
@@ -94,7 +99,7 @@ async fn tokens_of_managers(client: &Client, cluster: &Arc<str>, checker: &mut C
             }
         }
     }
-    read
+    Ok(read)
 }
 
 async fn look_at_tokens(
@@ -104,11 +109,13 @@ async fn look_at_tokens(
     pair: Option<String>,
     checker: &mut Checker<'_>,
 ) -> Result<()> {
-    let signing = Signing { pair, tokens: tokens_of_managers(client, cluster, checker).await };
+    let signing = Signing { pair, tokens: tokens_of_managers(client, cluster, checker).await? };
     let internet = Internet::new()?;
     let published = async |url: &str| internet.ask(url).await;
-    let (of_cluster, findings) =
-        tokens(cluster, issuer, &signing, async |path| ask(client, path).await, published).await;
+    let own = async |path: &str| {
+        ask(client, path).await.map_err(|why| anyhow!("cannot ask the API server for /{path}: {why}"))
+    };
+    let (of_cluster, findings) = tokens(cluster, issuer, &signing, own, published).await?;
     checker.add(findings);
     if let Some(issuer) = of_cluster {
         checker.expect_issuer(issuer);

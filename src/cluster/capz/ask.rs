@@ -8,7 +8,8 @@ use kube::Client;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{cluster::client::words, credential::Secret};
+use super::look::NotSeen;
+use crate::credential::Secret;
 
 /// As long as the kubelet asks for it for CAPZ.
 const SECONDS: u32 = 3600;
@@ -17,7 +18,7 @@ const SECONDS: u32 = 3600;
 ///
 /// # Errors
 /// Why there is none.
-pub async fn token(client: &Client, namespace: &str, account: &str, audience: &str) -> Result<Secret, String> {
+pub async fn token(client: &Client, namespace: &str, account: &str, audience: &str) -> Result<Secret, NotSeen> {
     #[derive(Deserialize)]
     struct Answer {
         status: Status,
@@ -32,8 +33,8 @@ pub async fn token(client: &Client, namespace: &str, account: &str, audience: &s
     });
     let url = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token");
     let request = Request::post(url).header(CONTENT_TYPE, "application/json").body(body.to_string().into_bytes());
-    let request = request.map_err(|error| error.to_string())?;
-    let answer = client.request::<Answer>(request).await.map_err(|error| words(&error))?;
+    let request = request.map_err(|error| NotSeen::Failed(error.to_string()))?;
+    let answer = client.request::<Answer>(request).await.map_err(|error| NotSeen::of(&error))?;
     Ok(Secret::new(answer.status.token.into_bytes()))
 }
 
@@ -41,12 +42,12 @@ pub async fn token(client: &Client, namespace: &str, account: &str, audience: &s
 ///
 /// # Errors
 /// Why nobody knows.
-pub async fn has_secret(client: &Client, namespace: &str, name: &str) -> Result<bool, String> {
+pub async fn has_secret(client: &Client, namespace: &str, name: &str) -> Result<bool, NotSeen> {
     let url = format!("/api/v1/namespaces/{namespace}/secrets/{name}");
     let request = Request::get(url).header(ACCEPT, super::apply::ONLY_METADATA).body(Vec::new());
-    match client.request::<Value>(request.map_err(|error| error.to_string())?).await {
+    match client.request::<Value>(request.map_err(|error| NotSeen::Failed(error.to_string()))?).await {
         Ok(_) => Ok(true),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
-        Err(error) => Err(words(&error)),
+        Err(error) => Err(NotSeen::of(&error)),
     }
 }

@@ -13,28 +13,41 @@ use crate::{
     cluster::client::{chain, words},
 };
 
-/// The objects of a kind.
-#[derive(Debug)]
-pub enum Looked {
-    Found(Vec<Value>),
-    /// No version that is known is served.
-    NotServed,
-    /// Why they cannot be listed.
+/// Why something is not looked at.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum NotSeen {
+    /// Whoever asks may not, or it is not there: in the API server's words.
+    #[error("{0}")]
     Refused(String),
+    /// No API server answers, or it does not know who asks, or it fails: nothing else can be looked at either.
+    #[error("{0}")]
+    Failed(String),
 }
 
-/// Lists the objects of a kind in the first version of it that is served.
-pub async fn look(client: &Client, kind: &Kind) -> Looked {
+impl NotSeen {
+    pub(super) fn of(error: &kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) if matches!(status.code, 403 | 404) => Self::Refused(words(error)),
+            other => Self::Failed(words(other)),
+        }
+    }
+}
+
+/// Lists the objects of a kind in the first version of it that is served; None: no version that is known is.
+///
+/// # Errors
+/// Why they cannot be listed.
+pub async fn look(client: &Client, kind: &Kind) -> Result<Option<Vec<Value>>, NotSeen> {
     for version in kind.versions {
         let resource =
             ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(kind.group, version, kind.kind), kind.plural);
         match all(client, &resource, kind.names).await {
-            Ok(objects) => return Looked::Found(objects),
+            Ok(objects) => return Ok(Some(objects)),
             Err(kube::Error::Api(status)) if status.code == 404 => {}
-            Err(error) => return Looked::Refused(words(&error)),
+            Err(error) => return Err(NotSeen::of(&error)),
         }
     }
-    Looked::NotServed
+    Ok(None)
 }
 
 async fn all(client: &Client, resource: &ApiResource, names: &[&str]) -> kube::Result<Vec<Value>> {
@@ -72,12 +85,18 @@ fn value(mut object: DynamicObject, resource: &ApiResource) -> kube::Result<Valu
     serde_json::to_value(object).map_err(kube::Error::SerdeError)
 }
 
-/// What the API server answers to a GET of one of its own documents.
+/// What the API server answers to a GET of one of its own documents: it, that it is not there, or that nobody may have it.
+///
+/// # Errors
+/// That it answers nothing, or something else.
 pub async fn ask(client: &Client, path: &str) -> Asked {
     let request = Request::builder().method(Method::GET).uri(format!("/{path}")).body(Body::empty());
     let request = request.map_err(|error| chain(&error))?;
     let answer: Response<Body> = client.send(request).await.map_err(|error| words(&error))?;
     let status = answer.status().as_u16();
+    if !matches!(status, 200 | 403 | 404) {
+        return Err(format!("it answered {}", answer.status()));
+    }
     let body = answer.into_body().collect_bytes().await.map_err(|error| chain(&error))?;
     Ok(Answer { status, body: body.to_vec() })
 }

@@ -6,4 +6,4 @@ mod look;
 
 pub use apply::{Change, Conflict, Conflicts, Manifest, NotApplied, Write, apply};
 pub use ask::{has_secret, token};
-pub use look::{Looked, ask, look};
+pub use look::{NotSeen, ask, look};
