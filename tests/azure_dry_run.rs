@@ -121,6 +121,30 @@ async fn identities_trust_the_website_that_azure_has_chosen() {
     assert!(manifest.contains(&format!("serviceAccountIssuer: {website}\n")), "{manifest}");
 }
 
+/// A rehearsal knows it of identities that are there, and a run once there is the first one.
+#[tokio::test]
+async fn another_tenant_than_that_of_the_identities_is_told_before_anything_is_federated() {
+    let azure = start("tenant").await;
+    std::fs::create_dir_all(azure.folder.join("requests")).unwrap();
+    std::fs::write(azure.folder.join("requests/registry.yaml"), REQUEST).unwrap();
+    let other = "64dc69e4-d083-49fc-9569-ebece1dd1408";
+    let of =
+        |tenant| [&["create-all", "--credentials-requests-dir=requests", "--tenant-id", tenant], &PLACE[..]].concat();
+    let told = format!(
+        "cannot use the identity {IDENTITY}: it is of the tenant {TENANT}, and --tenant-id is {other}; give {TENANT} there, and run this again"
+    );
+    let ran = azure.run(&[&["azure"], &of(other)[..]].concat()).await;
+    assert!(ran.code == 2 && ran.err.contains(&told), "{ran:?}");
+    assert!(!ran.out.contains("federated credential") && !ran.out.contains("role"), "{}", ran.out);
+    let dry = azure.run(&[&["azure"], &of(other)[..], &["--dry-run=server"]].concat()).await;
+    assert!(dry.code == 2 && dry.err.contains(&told), "{dry:?}");
+    // What was written of the other tenant is mended.
+    let ran = create(&azure, &of(TENANT)).await;
+    let webhook = "out/manifests/azure-ad-pod-identity-webhook-config.yaml";
+    assert!(ran.code == 0 && ran.out.contains(&format!("replaced: {webhook}\n")), "{ran:?}");
+    assert!(azure.read(webhook).contains(TENANT));
+}
+
 /// What is said of things, without who says it.
 fn lines(out: &str) -> Vec<String> {
     out.lines().filter(|line| !line.starts_with("issuer: ")).map(|line| line.replace(" (dry run)", "")).collect()

@@ -1,11 +1,13 @@
 //! Federated credentials of an identity: at most 20, written one after another.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::{
     Arm, Change, Refusal,
     id::{IDENTITIES, USER_ASSIGNED_IDENTITIES},
-    identity::See,
+    identity::{See, TENANT_FLAG, contradiction},
 };
 use crate::provision::{Credential, FederatedIdentity, ManagedIdentity, credential_of};
 
@@ -115,7 +117,7 @@ impl Arm {
     /// Gives identities of the subscription the federated credentials that HostedClusters need.
     ///
     /// # Guarantees
-    /// Nothing is changed but added, and nothing at all where an identity is not there.
+    /// Nothing is changed but added, and nothing at all where an identity is not there or of another tenant.
     ///
     /// # Errors
     /// What Azure refuses, and what is there that is in the way.
@@ -123,17 +125,21 @@ impl Arm {
         const SUBJECT: &str = "cannot find the identities";
         let all = self.in_subscription(USER_ASSIGNED_IDENTITIES);
         let there = self.list(SUBJECT, &all, IDENTITIES, &[]).await?;
-        let (mut found, mut missing) = (Vec::with_capacity(wanted.len()), Vec::new());
+        let (mut found, mut missing, mut refused) = (Vec::with_capacity(wanted.len()), Vec::new(), Vec::new());
         for identity in wanted {
-            match there.iter().find(|one| is_client(one, &identity.client_id)).and_then(place) {
-                Some(place) => found.push(place),
+            match there.iter().find(|one| is_client(one, &identity.client_id)).and_then(Place::read) {
+                Some(place) => {
+                    refused.extend(place.refusal(identity));
+                    found.push(place);
+                }
                 None => missing.push(label(identity)),
             }
         }
         if !missing.is_empty() {
-            return Err(Refusal::new(SUBJECT, &not_there(&missing, &self.subscription)));
+            refused.insert(0, Refusal::new(SUBJECT, &not_there(&missing, &self.subscription)));
         }
-        for (identity, (id, name)) in wanted.iter().zip(found) {
+        Refusal::all(&refused)?;
+        for (identity, Place { id, name, .. }) in wanted.iter().zip(found) {
             self.federate(id, name, &identity.federated_credentials, Differing::Refuse, None, see).await?;
         }
         Ok(())
@@ -165,10 +171,30 @@ fn is_client(known: &Value, client: &str) -> bool {
     known.is_some_and(|known| known.eq_ignore_ascii_case(client))
 }
 
-/// Id and name of an identity.
-fn place(known: &Value) -> Option<(&str, &str)> {
-    let text = |key| known.get(key).and_then(Value::as_str);
-    Some((text("id")?, text("name")?))
+/// An identity, as the subscription lists it.
+struct Place<'k> {
+    id: &'k str,
+    name: &'k str,
+    tenant: &'k str,
+}
+
+impl<'k> Place<'k> {
+    fn read(known: &'k Value) -> Option<Self> {
+        let text = |key| known.pointer(key).and_then(Value::as_str);
+        Some(Self { id: text("/id")?, name: text("/name")?, tenant: text("/properties/tenantId")? })
+    }
+
+    /// Why it cannot be used for a HostedCluster, or whoever else names it.
+    fn refusal(&self, wanted: &FederatedIdentity) -> Option<Refusal> {
+        let users: BTreeSet<_> = wanted.used_by.iter().map(|used| used.hosted_cluster.as_str()).collect();
+        let users: Vec<_> = users.into_iter().collect();
+        let field = match users.is_empty() {
+            true => TENANT_FLAG.to_owned(),
+            false => format!("spec.platform.azure.tenantID of HostedCluster {}", users.join(", ")),
+        };
+        let why = contradiction(&field, &wanted.tenant_id, self.tenant)?;
+        Some(Refusal::new(&format!("cannot use the identity {}", self.name), &why))
+    }
 }
 
 fn label(identity: &FederatedIdentity) -> String {

@@ -27,6 +27,7 @@ async fn world_in(cloud: Cloud) -> (World, String) {
         let client = made["properties"]["clientId"].as_str().unwrap().to_uppercase();
         input = input.replace(identity["clientID"].as_str().unwrap(), &client);
     }
+    let input = input.replace(planned["identities"][0]["tenantID"].as_str().unwrap(), &TENANT.to_uppercase());
     world.standin.azure().journal.clear();
     (world, input)
 }
@@ -147,6 +148,22 @@ async fn all_identities_that_are_not_there_are_told_before_anything_is_made() {
     }
     let (code, out, err) = apply(&world, &file, &[]).await;
     assert!(code == 2 && out.is_empty() && err.contains("has none with the client id ") && err.contains(", "), "{err}");
+    assert_eq!(world.count(Operation::WriteFederatedCredential), 0);
+}
+
+#[tokio::test]
+async fn a_tenant_that_is_not_that_of_the_identities_is_told_before_anything_is_made() {
+    let (world, file) = start("tenant").await;
+    let input = crate::support::read(std::path::Path::new(&file));
+    let other = "64dc69e4-d083-49fc-9569-ebece1dd1408";
+    write(std::path::Path::new(&file), &input.replace(TENANT, other));
+    let (code, out, err) = apply(&world, &file, &[]).await;
+    let told = |number| {
+        format!(
+            "cannot use the identity identity-{number}: it is of the tenant {TENANT}, and spec.platform.azure.tenantID of HostedCluster clusters/prod is {other}; give {TENANT} there"
+        )
+    };
+    assert!(code == 2 && out.is_empty() && (0..9).all(|number| err.contains(&told(number))), "{err}");
     assert_eq!(world.count(Operation::WriteFederatedCredential), 0);
 }
 

@@ -100,8 +100,8 @@ pub(super) struct Plan {
     pub(super) names: Names,
     pub(super) mark: Mark,
     pub(super) resources: Vec<Resource>,
+    pub(super) tenant: TenantId,
     hosting: Hosting,
-    tenant: TenantId,
     retired: Vec<String>,
 }
 
