@@ -178,7 +178,12 @@ async fn what_lets_in_somebody_else_is_not_taken_from_them() {
     let other = json!({"properties": {"issuer": "https://other.test", "subject": "a", "audiences": ["openshift"]}});
     world.put(&path, IDENTITIES, other.clone()).await;
     let (code, _, err) = apply(&world, &file, &[]).await;
-    assert!(code == 2 && err.contains("lets in somebody else; delete that if nobody uses it"), "{err}");
+    let (name, wanted) = (one["name"].as_str().unwrap(), &one["properties"]);
+    let told = format!(
+        "cannot make the federated credentials of identity-0: {name} lets in somebody else: it has the issuer \"https://other.test\", the subject \"a\" and the audiences [\"openshift\"]; wanted is {name} with {}, {} and [\"openshift\"]; delete {name} if nobody uses it",
+        wanted["issuer"], wanted["subject"]
+    );
+    assert!(code == 2 && err.contains(&told), "{err}");
     assert_eq!(world.get(&path, IDENTITIES).await["properties"], other["properties"]);
     // Under another name it is as good.
     world.delete(&path, IDENTITIES).await;
@@ -186,6 +191,22 @@ async fn what_lets_in_somebody_else_is_not_taken_from_them() {
     assert_eq!(status, 201);
     let (code, out, err) = apply(&world, &file, &[]).await;
     assert!(code == 0 && out.lines().all(|line| line.starts_with("kept: ")), "{out}{err}");
+}
+
+#[tokio::test]
+async fn all_that_is_in_the_way_is_told_before_anything_is_made() {
+    let (world, file) = start("conflicts").await;
+    let (_, planned, _) = apply(&world, &file, &["--dry-run"]).await;
+    let names: Vec<_> = planned.lines().filter_map(|line| line.split(' ').nth(3)).collect();
+    let other = json!({"properties": {"issuer": "https://other.test", "subject": "a", "audiences": ["openshift"]}});
+    for (identity, name) in [("identity-1", names[1]), ("identity-8", names[names.len() - 1])] {
+        let path = format!("{}/federatedIdentityCredentials/{name}", world.identity(identity));
+        world.put(&path, IDENTITIES, other.clone()).await;
+    }
+    world.standin.azure().journal.clear();
+    let (code, out, err) = apply(&world, &file, &[]).await;
+    assert!(code == 2 && out.is_empty() && err.matches(" lets in somebody else: ").count() == 2, "{out}{err}");
+    assert_eq!(world.count(Operation::WriteFederatedCredential), 0);
 }
 
 #[tokio::test]
