@@ -210,6 +210,22 @@ async fn all_that_is_in_the_way_is_told_before_anything_is_made() {
 }
 
 #[tokio::test]
+async fn where_there_is_nothing_to_make_it_is_told_what_was_read() {
+    let (world, file) = start("nothing").await;
+    let of_nobody = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: a}\n";
+    for (input, documents) in [("", "0 documents"), (of_nobody, "1 document")] {
+        write(std::path::Path::new(&file), input);
+        for more in [&[][..], &["--dry-run"], &["--dry-run=server"]] {
+            let told = format!(
+                "{documents}: 0 HostedClusters, 0 with workload identities: 0 identities, 0 federated credentials\n"
+            );
+            assert_eq!(apply(&world, &file, more).await, (0, String::new(), told));
+        }
+    }
+    assert_eq!(world.standin.azure().journal.entries().len(), 0);
+}
+
+#[tokio::test]
 async fn a_server_dry_run_tells_what_becomes_of_what_is_there() {
     let (world, file) = start("rehearsed").await;
     apply(&world, &file, &[]).await;
