@@ -150,6 +150,24 @@ async fn a_rotated_key_is_published_beside_the_old_one_until_that_is_retired() {
     assert!(ran.code == 2 && ran.err.contains(&told), "{ran:?}");
 }
 
+/// Of somebody else, in a container that is not ours alone.
+#[tokio::test]
+async fn a_document_that_is_larger_than_any_is_not_read_whole() {
+    let azure = start("large").await;
+    assert_eq!(create(&azure, &[]).await.code, 0);
+    let token = azure.token("https://storage.azure.com/.default").await;
+    let url = format!("{ISSUER}/openid/v1/jwks");
+    let put = azure.http().put(&url).bearer_auth(token).header("x-ms-blob-type", "BlockBlob");
+    let put = put.header("x-ms-version", "2021-12-02").body(" ".repeat(9 << 20)).send().await.unwrap();
+    assert_eq!(put.status(), 201, "{put:?}");
+    azure.standin.azure().journal.clear();
+    let ran = create(&azure, &[]).await;
+    let told = format!("cannot publish {url}: what is there is larger than 1 MiB");
+    assert!(ran.code == 2 && ran.err.contains(&told), "{ran:?}");
+    assert_eq!(azure.standin.azure().journal.count(Operation::ReadBlob), 1);
+    assert!(azure.changes().is_empty(), "{:?}", azure.changes());
+}
+
 #[tokio::test]
 async fn a_website_needs_no_blob_that_everybody_may_read() {
     let azure = start("website").await;

@@ -3,7 +3,7 @@
 use azure_core::http::{Etag, RequestContent, Url, XmlFormat};
 use azure_storage_blob::{
     BlobClient, BlobServiceClient, BlobServiceClientOptions,
-    models::{BlobServiceProperties, BlockBlobClientUploadOptions, StaticWebsite},
+    models::{BlobClientDownloadOptions, BlobServiceProperties, BlockBlobClientUploadOptions, StaticWebsite},
 };
 use serde_json::Value;
 
@@ -139,11 +139,16 @@ impl Arm {
     }
 
     async fn download(&self, subject: &str, blob: &BlobClient) -> Result<Option<There>, Refusal> {
-        let read = async || match self.in_time(subject, blob.download(None)).await? {
+        let part = || BlobClientDownloadOptions { range: Some((0..MOST + 1).into()), ..Default::default() };
+        let read = async || match self.in_time(subject, blob.download(Some(part()))).await? {
             Ok(answer) => {
                 let etag = answer.properties.etag.clone();
-                let body = answer.body.collect().await.map_err(|error| Refusal::of(subject, &error))?;
-                Ok(Some(There { etag, body: body.to_vec() }))
+                let body = self.in_time(subject, answer.body.collect()).await?;
+                let body = body.map_err(|error| Refusal::of(subject, &error))?.to_vec();
+                if body.len() as u64 > MOST {
+                    return Err(Refusal::new(subject, TOO_LARGE));
+                }
+                Ok(Some(There { etag, body }))
             }
             Err(error) => match self.may_not(subject, error) {
                 refusal if refusal.is(&["BlobNotFound"]) => Ok(None),
@@ -193,6 +198,11 @@ impl Arm {
         Refusal::of(subject, &error.into()).remedied(&["AuthorizationPermissionMismatch"], DATA_ROLE)
     }
 }
+
+/// More than any document of an issuer has.
+const MOST: u64 = 1 << 20;
+const TOO_LARGE: &str =
+    "what is there is larger than 1 MiB, and so nothing that this program has written; delete it if nobody uses it";
 
 /// What is said of a container or a website that was made a moment ago: they are where blobs are a little later.
 const SPREADING: [&str; 2] = ["ContainerNotFound", "ResourceNotFound"];
