@@ -168,6 +168,18 @@ async fn a_document_that_is_larger_than_any_is_not_read_whole() {
     assert!(azure.changes().is_empty(), "{:?}", azure.changes());
 }
 
+/// As a Secret is mounted: a link to a link.
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "the program reads files")]
+async fn a_public_key_may_be_behind_a_link() {
+    let azure = start("mounted").await;
+    fs::rename(azure.folder.join("out/serviceaccount-signer.public"), azure.folder.join("key")).unwrap();
+    std::os::unix::fs::symlink("key", azure.folder.join("link")).unwrap();
+    std::os::unix::fs::symlink("link", azure.folder.join("sa.pub")).unwrap();
+    let ran = create(&azure, &["--dry-run", "--public-key-file", "sa.pub"]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+}
+
 #[tokio::test]
 async fn a_website_needs_no_blob_that_everybody_may_read() {
     let azure = start("website").await;

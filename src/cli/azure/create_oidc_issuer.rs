@@ -11,10 +11,7 @@ use super::{
 use crate::{
     arm::{Arm, Change, Publication, See},
     azure::Access,
-    cli::{
-        CommandResult, Outcome, environment,
-        output::{self, Folder},
-    },
+    cli::{CommandResult, Outcome, environment, input::read_secret, output::Folder},
     names::TenantId,
     provision::{
         Hosting, Issuer, KeySet, Mark, Names, PUBLIC, RETIRED, Resource, SigningKey, issuer_files, retired_files,
@@ -154,9 +151,7 @@ impl IssuerFlags {
     /// The public key, from the file that is named or the one of create-key-pair.
     pub(super) fn key(&self, folder: &Folder) -> Result<SigningKey> {
         let (path, pem) = match &self.public_key_file {
-            Some(path) => {
-                (path.clone(), output::read(path)?.with_context(|| format!("there is no {}", path.display()))?)
-            }
+            Some(path) => (path.clone(), read_secret(path)?),
             None => {
                 let path = folder.path(PUBLIC);
                 let pem = folder.read(PUBLIC)?;
