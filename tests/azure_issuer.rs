@@ -73,6 +73,7 @@ async fn the_documents_of_an_issuer_are_published_once_and_kept() {
     let azure = start("published").await;
     let ran = create(&azure, &[]).await;
     assert_eq!(ran.code, 0, "{ran:?}");
+    let keys = fetch(&azure, &format!("{ISSUER}/openid/v1/jwks")).await.unwrap();
     let expected = [
         "created: resource group prod-oidc",
         "created: storage account prod",
@@ -83,6 +84,7 @@ async fn the_documents_of_an_issuer_are_published_once_and_kept() {
         "created: out/jwks",
         "created: out/manifests/cluster-authentication-02-config.yaml",
         "created: out/manifests/azure-ad-pod-identity-webhook-config.yaml",
+        &format!("key id: {}", keys["keys"][0]["kid"].as_str().unwrap()),
         &format!("issuer: {ISSUER}"),
     ];
     assert_eq!(ran.out.lines().collect::<Vec<_>>(), expected);
@@ -92,7 +94,6 @@ async fn the_documents_of_an_issuer_are_published_once_and_kept() {
         discovery.to_string(),
         serde_json::from_str::<Value>(&azure.read("out/openid-configuration")).unwrap().to_string()
     );
-    let keys = fetch(&azure, &format!("{ISSUER}/openid/v1/jwks")).await.unwrap();
     assert_eq!(keys["keys"].as_array().unwrap().len(), 1);
     // Nothing is asked of the account's keys.
     let entries = azure.standin.azure().journal.entries();
@@ -102,7 +103,11 @@ async fn the_documents_of_an_issuer_are_published_once_and_kept() {
     let files = azure.files("out");
     let again = create(&azure, &[]).await;
     assert_eq!(again.code, 0, "{again:?}");
-    assert!(again.out.lines().all(|line| line.starts_with("kept: ") || line.starts_with("issuer: ")), "{}", again.out);
+    assert!(
+        again.out.lines().all(|line| ["kept: ", "key id: ", "issuer: "].iter().any(|start| line.starts_with(start))),
+        "{}",
+        again.out
+    );
     assert!(azure.changes().is_empty(), "{:?}", azure.changes());
     assert_eq!(azure.files("out"), files);
 }
@@ -121,10 +126,58 @@ async fn a_rotated_key_is_published_beside_the_old_one_until_that_is_retired() {
     let both = ids(&fetch(&azure, &url).await.unwrap());
     assert_eq!(both.len(), 2);
     assert_eq!(both[1], old[0]);
+    // A misspelt id would leave the one that was meant where it is.
+    let mut misspelt = old[0].clone();
+    misspelt.replace_range(9..10, if &misspelt[9..10] == "A" { "B" } else { "A" });
+    for (id, told) in [
+        (&misspelt, format!("no key {misspelt} is published there (--retire-key), but {}; ", both.join(", "))),
+        (&both[0], format!("--retire-key: {} is the key that is published for the cluster to sign with; ", both[0])),
+    ] {
+        let ran = create(&azure, &["--retire-key", id, "--retire-key", &old[0]]).await;
+        assert!(ran.code == 2 && ran.err.contains(&told), "{ran:?}");
+        assert_eq!(ids(&fetch(&azure, &url).await.unwrap()), both);
+    }
     let ran = create(&azure, &["--retire-key", &old[0], "-o", "json"]).await;
     let answer: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(answer["keyIDs"], serde_json::json!([both[0]]));
     assert_eq!(ids(&fetch(&azure, &url).await.unwrap()), [both[0].clone()]);
+    // A run is repeated, of a pair that is known; in another folder it is not.
+    let ran = create(&azure, &["--retire-key", &old[0]]).await;
+    assert!(ran.code == 0 && ran.out.contains(&format!("kept: {url}\n")), "{ran:?}");
+    fs::remove_dir_all(azure.folder.join("out/retired")).unwrap();
+    let ran = create(&azure, &["--retire-key", &old[0]]).await;
+    let told = format!("no key {} is published there (--retire-key), but {}; ", old[0], both[0]);
+    assert!(ran.code == 2 && ran.err.contains(&told), "{ran:?}");
+}
+
+/// Of somebody else, in a container that is not ours alone.
+#[tokio::test]
+async fn a_document_that_is_larger_than_any_is_not_read_whole() {
+    let azure = start("large").await;
+    assert_eq!(create(&azure, &[]).await.code, 0);
+    let token = azure.token("https://storage.azure.com/.default").await;
+    let url = format!("{ISSUER}/openid/v1/jwks");
+    let put = azure.http().put(&url).bearer_auth(token).header("x-ms-blob-type", "BlockBlob");
+    let put = put.header("x-ms-version", "2021-12-02").body(" ".repeat(9 << 20)).send().await.unwrap();
+    assert_eq!(put.status(), 201, "{put:?}");
+    azure.standin.azure().journal.clear();
+    let ran = create(&azure, &[]).await;
+    let told = format!("cannot publish {url}: what is there is larger than 1 MiB");
+    assert!(ran.code == 2 && ran.err.contains(&told), "{ran:?}");
+    assert_eq!(azure.standin.azure().journal.count(Operation::ReadBlob), 1);
+    assert!(azure.changes().is_empty(), "{:?}", azure.changes());
+}
+
+/// As a Secret is mounted: a link to a link.
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "the program reads files")]
+async fn a_public_key_may_be_behind_a_link() {
+    let azure = start("mounted").await;
+    fs::rename(azure.folder.join("out/serviceaccount-signer.public"), azure.folder.join("key")).unwrap();
+    std::os::unix::fs::symlink("key", azure.folder.join("link")).unwrap();
+    std::os::unix::fs::symlink("link", azure.folder.join("sa.pub")).unwrap();
+    let ran = create(&azure, &["--dry-run", "--public-key-file", "sa.pub"]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
 }
 
 #[tokio::test]

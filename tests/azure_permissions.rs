@@ -82,6 +82,7 @@ async fn hosted_cluster(azure: &Subscription, name: &str) {
     for identity in planned["identities"].as_array().unwrap() {
         input = input.replace(identity["clientID"].as_str().unwrap(), client);
     }
+    let input = input.replace(planned["identities"][0]["tenantID"].as_str().unwrap(), TENANT);
     fs::write(azure.folder.join(format!("{name}.yaml")), input).unwrap();
 }
 

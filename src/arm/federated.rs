@@ -1,11 +1,13 @@
 //! Federated credentials of an identity: at most 20, written one after another.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::{
     Arm, Change, Refusal,
     id::{IDENTITIES, USER_ASSIGNED_IDENTITIES},
-    identity::See,
+    identity::{See, TENANT_FLAG, contradiction},
 };
 use crate::provision::{Credential, FederatedIdentity, ManagedIdentity, credential_of};
 
@@ -25,12 +27,22 @@ pub struct Known {
     pub audiences: Vec<String>,
 }
 
+/// What an identity has: what goes, what stays, and what is wanted beside it.
+struct Held<'w> {
+    /// Where it has them.
+    all: String,
+    identity: &'w str,
+    wanted: &'w [Credential],
+    stale: Vec<Known>,
+    known: Vec<Known>,
+}
+
 /// What is to be done for a wanted credential.
 enum Step<'k> {
     Keep,
     Create,
     /// Under the name that it has.
-    Update(&'k str),
+    Update(&'k Known),
 }
 
 impl Known {
@@ -65,7 +77,7 @@ fn step<'k>(known: &'k [Known], wanted: &Credential) -> Step<'k> {
         return Step::Keep;
     }
     let same = known.iter().find(|one| one.has_pair(wanted)).or_else(|| known.iter().find(|one| one.is_called(wanted)));
-    same.map_or(Step::Create, |one| Step::Update(&one.name))
+    same.map_or(Step::Create, Step::Update)
 }
 
 impl Arm {
@@ -79,29 +91,43 @@ impl Arm {
         ours: Option<&ManagedIdentity>,
         see: See<'_>,
     ) -> Result<(), Refusal> {
-        let subject = format!("cannot make the federated credentials of {identity}");
+        let held = self.held(id, identity, wanted, ours).await?;
+        Refusal::all(&held.refusals(differing))?;
+        self.carry_out(&held, see).await
+    }
+
+    /// What an identity has, beside what it is to have.
+    async fn held<'w>(
+        &self,
+        id: &str,
+        identity: &'w str,
+        wanted: &'w [Credential],
+        ours: Option<&ManagedIdentity>,
+    ) -> Result<Held<'w>, Refusal> {
         let all = format!("{id}/federatedIdentityCredentials");
+        let subject = subject(identity);
         let look = async || self.list(&subject, &all, IDENTITIES, &[]).await;
         let known = self.patiently(&SPREADING, look).await?;
-        let known: Vec<_> = known.iter().map(Known::read).collect();
-        let (stale, known): (Vec<_>, Vec<_>) = known.into_iter().partition(|one| is_stale(one, wanted, ours));
-        check_room(&subject, &known, wanted)?;
-        if differing == Differing::Refuse {
-            check_names(&subject, &known, wanted)?;
-        }
+        let known = known.iter().map(Known::read);
+        let (stale, known) = known.partition(|one| is_stale(one, wanted, ours));
+        Ok(Held { all, identity, wanted, stale, known })
+    }
+
+    async fn carry_out(&self, held: &Held<'_>, see: See<'_>) -> Result<(), Refusal> {
+        let Held { all, identity, wanted, stale, known } = held;
         // First what goes: it may be what there is no room for otherwise.
-        for one in &stale {
+        for one in stale {
             let told = credential_of(&one.name, identity);
             let subject = format!("cannot delete the {told}");
             let delete = async || self.delete(&subject, &format!("{all}/{}", one.name), IDENTITIES).await;
             self.patiently(&SPREADING, delete).await?;
             see(Change::Deleted, told);
         }
-        for credential in wanted {
-            let (change, name) = match step(&known, credential) {
+        for credential in *wanted {
+            let (change, name) = match step(known, credential) {
                 Step::Keep => (Change::Kept, &*credential.name),
                 Step::Create => (Change::Created, &*credential.name),
-                Step::Update(name) => (Change::Updated, name),
+                Step::Update(one) => (Change::Updated, &*one.name),
             };
             let told = credential_of(name, identity);
             if change != Change::Kept {
@@ -115,7 +141,8 @@ impl Arm {
     /// Gives identities of the subscription the federated credentials that HostedClusters need.
     ///
     /// # Guarantees
-    /// Nothing is changed but added, and nothing at all where an identity is not there.
+    /// Nothing is changed but added, and nothing at all where an identity is not there or of another tenant, or where something is in
+    /// the way of any.
     ///
     /// # Errors
     /// What Azure refuses, and what is there that is in the way.
@@ -123,18 +150,28 @@ impl Arm {
         const SUBJECT: &str = "cannot find the identities";
         let all = self.in_subscription(USER_ASSIGNED_IDENTITIES);
         let there = self.list(SUBJECT, &all, IDENTITIES, &[]).await?;
-        let (mut found, mut missing) = (Vec::with_capacity(wanted.len()), Vec::new());
+        let (mut found, mut missing, mut refused) = (Vec::with_capacity(wanted.len()), Vec::new(), Vec::new());
         for identity in wanted {
-            match there.iter().find(|one| is_client(one, &identity.client_id)).and_then(place) {
-                Some(place) => found.push(place),
+            match there.iter().find(|one| is_client(one, &identity.client_id)).and_then(Place::read) {
+                Some(place) => {
+                    refused.extend(place.refusal(identity));
+                    found.push(place);
+                }
                 None => missing.push(label(identity)),
             }
         }
         if !missing.is_empty() {
-            return Err(Refusal::new(SUBJECT, &not_there(&missing, &self.subscription)));
+            refused.insert(0, Refusal::new(SUBJECT, &not_there(&missing, &self.subscription)));
         }
-        for (identity, (id, name)) in wanted.iter().zip(found) {
-            self.federate(id, name, &identity.federated_credentials, Differing::Refuse, None, see).await?;
+        Refusal::all(&refused)?;
+        let mut all = Vec::with_capacity(wanted.len());
+        for (identity, Place { id, name, .. }) in wanted.iter().zip(found) {
+            all.push(self.held(id, name, &identity.federated_credentials, None).await?);
+        }
+        let refused: Vec<_> = all.iter().flat_map(|held| held.refusals(Differing::Refuse)).collect();
+        Refusal::all(&refused)?;
+        for held in &all {
+            self.carry_out(held, see).await?;
         }
         Ok(())
     }
@@ -165,10 +202,30 @@ fn is_client(known: &Value, client: &str) -> bool {
     known.is_some_and(|known| known.eq_ignore_ascii_case(client))
 }
 
-/// Id and name of an identity.
-fn place(known: &Value) -> Option<(&str, &str)> {
-    let text = |key| known.get(key).and_then(Value::as_str);
-    Some((text("id")?, text("name")?))
+/// An identity, as the subscription lists it.
+struct Place<'k> {
+    id: &'k str,
+    name: &'k str,
+    tenant: &'k str,
+}
+
+impl<'k> Place<'k> {
+    fn read(known: &'k Value) -> Option<Self> {
+        let text = |key| known.pointer(key).and_then(Value::as_str);
+        Some(Self { id: text("/id")?, name: text("/name")?, tenant: text("/properties/tenantId")? })
+    }
+
+    /// Why it cannot be used for a HostedCluster, or whoever else names it.
+    fn refusal(&self, wanted: &FederatedIdentity) -> Option<Refusal> {
+        let users: BTreeSet<_> = wanted.used_by.iter().map(|used| used.hosted_cluster.as_str()).collect();
+        let users: Vec<_> = users.into_iter().collect();
+        let field = match users.is_empty() {
+            true => TENANT_FLAG.to_owned(),
+            false => format!("spec.platform.azure.tenantID of HostedCluster {}", users.join(", ")),
+        };
+        let why = contradiction(&field, &wanted.tenant_id, self.tenant)?;
+        Some(Refusal::new(&format!("cannot use the identity {}", self.name), &why))
+    }
 }
 
 fn label(identity: &FederatedIdentity) -> String {
@@ -184,25 +241,39 @@ fn not_there(missing: &[String], subscription: &str) -> String {
     )
 }
 
-fn check_room(subject: &str, known: &[Known], wanted: &[Credential]) -> Result<(), Refusal> {
-    let more = wanted.iter().filter(|one| matches!(step(known, one), Step::Create)).count();
-    let most = FederatedIdentity::MOST_CREDENTIALS;
-    if known.len() + more <= most {
-        return Ok(());
-    }
-    let text = format!(
-        "it has {} and needs {more} more, and Azure lets an identity have {most}; delete what nobody uses, and run this again",
-        known.len()
-    );
-    Err(Refusal::new(subject, &text))
+fn subject(identity: &str) -> String {
+    format!("cannot make the federated credentials of {identity}")
 }
 
-fn check_names(subject: &str, known: &[Known], wanted: &[Credential]) -> Result<(), Refusal> {
-    let taken = |wanted: &Credential| matches!(step(known, wanted), Step::Update(_));
-    let Some(one) = wanted.iter().find(|one| taken(one)) else { return Ok(()) };
-    let text = format!(
-        "it has one of the name {} or of the same issuer and subject that lets in somebody else; delete that if nobody uses it",
-        one.name
-    );
-    Err(Refusal::new(subject, &text))
+impl Held<'_> {
+    /// Why nothing may be written.
+    fn refusals(&self, differing: Differing) -> Vec<Refusal> {
+        let mut all: Vec<_> = self.lack_of_room().into_iter().collect();
+        if differing == Differing::Refuse {
+            all.extend(self.wanted.iter().filter_map(|wanted| match step(&self.known, wanted) {
+                Step::Update(known) => Some(in_the_way(known, wanted)),
+                Step::Keep | Step::Create => None,
+            }));
+        }
+        all.iter().map(|why| Refusal::new(&subject(self.identity), why)).collect()
+    }
+
+    fn lack_of_room(&self) -> Option<String> {
+        let (has, most) = (self.known.len(), FederatedIdentity::MOST_CREDENTIALS);
+        let more = self.wanted.iter().filter(|one| matches!(step(&self.known, one), Step::Create)).count();
+        (has + more > most).then(|| {
+            format!(
+                "it has {has} and needs {more} more, and Azure lets an identity have {most}; delete what nobody uses, and run this again"
+            )
+        })
+    }
+}
+
+fn in_the_way(known: &Known, wanted: &Credential) -> String {
+    let Known { name, issuer, subject, audiences } = known;
+    format!(
+        "{name} lets in somebody else: it has the issuer {issuer:?}, the subject {subject:?} and the audiences {audiences:?}; wanted is {} with {:?}, {:?} \
+         and {:?}; delete {name} if nobody uses it, and run this again",
+        wanted.name, &*wanted.issuer, wanted.subject, wanted.audiences
+    )
 }

@@ -11,7 +11,7 @@ use super::{
     id::{IDENTITIES, USER_ASSIGNED_IDENTITIES},
 };
 use crate::{
-    names::{ClientId, TenantId},
+    names::{ClientId, TenantId, is_uuid},
     provision::{Identity, IdentityPlan, ManagedIdentity, Mark},
 };
 
@@ -40,8 +40,9 @@ impl Arm {
     /// Makes identities, their roles and their federated credentials as a plan has them: its identities, in their order.
     ///
     /// # Guarantees
-    /// A misspelt role and a group that is not there are refused before anything is made. Whatever ends a run, the next one completes
-    /// it. Nothing is deleted but assignments that bear our mark, and federated credentials of our form on identities that do.
+    /// A misspelt role and a group that is not there are refused before anything is made, and a tenant that is not that of the
+    /// identities as soon as there is one. Whatever ends a run, the next one completes it. Nothing is deleted but assignments that
+    /// bear our mark, and federated credentials of our form on identities that do.
     ///
     /// # Errors
     /// What Azure refuses.
@@ -50,6 +51,7 @@ impl Arm {
         plan: &IdentityPlan,
         mark: &Mark,
         old_roles: OldRoles,
+        tenant: Option<&TenantId>,
         see: See<'_>,
     ) -> Result<Vec<Identity>, Refusal> {
         self.check_groups(plan).await?;
@@ -62,6 +64,7 @@ impl Arm {
         for wanted in &plan.identities {
             let (change, there) = self.identity(wanted, mark).await?;
             see(change, wanted.to_string());
+            there.check_tenant(wanted, tenant)?;
             all.push(there);
             if let Some(role) = &wanted.custom_role {
                 let (change, id) = self.custom_role(role, mark).await?;
@@ -148,6 +151,12 @@ impl There {
         self.principal == NOBODY
     }
 
+    fn check_tenant(&self, wanted: &ManagedIdentity, named: Option<&TenantId>) -> Result<(), Refusal> {
+        let Some(named) = named.filter(|_| !self.is_nobody_yet()) else { return Ok(()) };
+        let refuse = |why: String| Err(Refusal::new(&format!("cannot use the {wanted}"), &why));
+        contradiction(TENANT_FLAG, named, &self.identity.tenant).map_or(Ok(()), refuse)
+    }
+
     fn read(subject: &str, id: String, known: &Value, mark: &Mark) -> Result<Self, Refusal> {
         let text = |key: &str| known.pointer(&format!("/properties/{key}")).and_then(Value::as_str).unwrap_or_default();
         let nameless = || Refusal::new(subject, "Azure does not say who it is; run this again later");
@@ -156,6 +165,17 @@ impl There {
         let principal = Some(text("principalId")).filter(|id| !id.is_empty()).ok_or_else(nameless)?.to_owned();
         Ok(Self { id, principal, identity: Identity { client, tenant }, is_ours: mark.is_on(&tags_of(known)) })
     }
+}
+
+/// The flag that names a tenant, where no manifest does.
+pub(super) const TENANT_FLAG: &str = "--tenant-id";
+
+/// What is wrong with a tenant that somebody has named, as Azure says another one. A domain does not tell which one it is of.
+pub(super) fn contradiction(field: &str, named: &TenantId, tenant: &str) -> Option<String> {
+    let differs = is_uuid(named) && !named.eq_ignore_ascii_case(tenant);
+    differs.then(|| {
+        format!("it is of the tenant {tenant}, and {field} is {named}; give {tenant} there, and run this again")
+    })
 }
 
 /// Those that must be there already.

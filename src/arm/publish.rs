@@ -3,12 +3,12 @@
 use azure_core::http::{Etag, RequestContent, Url, XmlFormat};
 use azure_storage_blob::{
     BlobClient, BlobServiceClient, BlobServiceClientOptions,
-    models::{BlobServiceProperties, BlockBlobClientUploadOptions, StaticWebsite},
+    models::{BlobClientDownloadOptions, BlobServiceProperties, BlockBlobClientUploadOptions, StaticWebsite},
 };
 use serde_json::Value;
 
 use super::{Arm, Change, Refusal, id::STORAGE, identity::See};
-use crate::provision::{Issuer, KeySet, SigningKey, discovery};
+use crate::provision::{Issuer, KeySet, KeySetError, SigningKey, discovery};
 
 /// The container of a website.
 pub(super) const WEB: &str = "$web";
@@ -23,6 +23,26 @@ pub struct Publication<'a> {
     pub key: &'a SigningKey,
     /// Ids of keys that are published no more.
     pub retired: &'a [String],
+    /// Those of them that are known to have been retired: one that is not published any more is no misspelt one.
+    pub retired_before: &'a [String],
+}
+
+impl Publication<'_> {
+    /// What is wrong with keys to retire that are not there: one that was meant stays published.
+    fn unknown(&self, published: Option<&[u8]>) -> Result<Option<String>, KeySetError> {
+        let published = published.map(KeySet::read).transpose()?;
+        let published = published.as_ref().map(KeySet::ids).unwrap_or_default();
+        let is_known = |id: &String| published.contains(&id.as_str()) || self.retired_before.contains(id);
+        let unknown: Vec<_> = self.retired.iter().filter(|id| !is_known(id)).map(String::as_str).collect();
+        if unknown.is_empty() {
+            return Ok(None);
+        }
+        let (unknown, published) =
+            (unknown.join(", "), if published.is_empty() { "none".to_owned() } else { published.join(", ") });
+        Ok(Some(format!(
+            "no key {unknown} is published there (--retire-key), but {published}; correct the id, or leave the flag out if that key has been retired before"
+        )))
+    }
 }
 
 /// A document that is there.
@@ -39,9 +59,9 @@ impl Arm {
     /// lost: this one is refused then.
     ///
     /// # Errors
-    /// What Azure refuses, and a key set that cannot be added to.
+    /// What Azure refuses, a key set that cannot be added to, and a key to retire that is not in it.
     pub async fn publish(&self, publication: &Publication<'_>, see: See<'_>) -> Result<KeySet, Refusal> {
-        let Publication { resource_group, storage_account, container, issuer, key, retired } = publication;
+        let Publication { resource_group, storage_account, container, issuer, key, retired, .. } = publication;
         let container = container.unwrap_or(WEB);
         // Its host is not there before it is.
         let is_to_be_made = self.is_to_be_made(&self.storage_account(resource_group, storage_account));
@@ -53,6 +73,9 @@ impl Arm {
         let there = if is_to_be_made { None } else { self.download(&subject, &blob).await? };
         let unreadable = |error| Refusal::new(&subject, &format!("what is there {error}"));
         let published = there.as_ref().map(|there| &*there.body);
+        if let Some(unknown) = publication.unknown(published).map_err(unreadable)? {
+            return Err(Refusal::new(&subject, &unknown));
+        }
         let keys = KeySet::after(published, key, retired).map_err(unreadable)?;
         let text = keys.text().map_err(|error| Refusal::new(&subject, &error.to_string()))?;
         see(self.upload(&subject, &blob, there, text).await?, url);
@@ -116,11 +139,16 @@ impl Arm {
     }
 
     async fn download(&self, subject: &str, blob: &BlobClient) -> Result<Option<There>, Refusal> {
-        let read = async || match self.in_time(subject, blob.download(None)).await? {
+        let part = || BlobClientDownloadOptions { range: Some((0..MOST + 1).into()), ..Default::default() };
+        let read = async || match self.in_time(subject, blob.download(Some(part()))).await? {
             Ok(answer) => {
                 let etag = answer.properties.etag.clone();
-                let body = answer.body.collect().await.map_err(|error| Refusal::of(subject, &error))?;
-                Ok(Some(There { etag, body: body.to_vec() }))
+                let body = self.in_time(subject, answer.body.collect()).await?;
+                let body = body.map_err(|error| Refusal::of(subject, &error))?.to_vec();
+                if body.len() as u64 > MOST {
+                    return Err(Refusal::new(subject, TOO_LARGE));
+                }
+                Ok(Some(There { etag, body }))
             }
             Err(error) => match self.may_not(subject, error) {
                 refusal if refusal.is(&["BlobNotFound"]) => Ok(None),
@@ -170,6 +198,11 @@ impl Arm {
         Refusal::of(subject, &error.into()).remedied(&["AuthorizationPermissionMismatch"], DATA_ROLE)
     }
 }
+
+/// More than any document of an issuer has.
+const MOST: u64 = 1 << 20;
+const TOO_LARGE: &str =
+    "what is there is larger than 1 MiB, and so nothing that this program has written; delete it if nobody uses it";
 
 /// What is said of a container or a website that was made a moment ago: they are where blobs are a little later.
 const SPREADING: [&str; 2] = ["ContainerNotFound", "ResourceNotFound"];

@@ -26,6 +26,15 @@ impl Refusal {
         Self { status: None, code: String::new(), message: format!("{subject}: {text}") }
     }
 
+    /// All of them as one, where there is any.
+    pub(super) fn all(refusals: &[Self]) -> Result<(), Self> {
+        let messages: Vec<_> = refusals.iter().map(|refusal| refusal.message.as_str()).collect();
+        if messages.is_empty() {
+            return Ok(());
+        }
+        Err(Self { status: None, code: String::new(), message: messages.join("\n") })
+    }
+
     pub(super) fn of(subject: &str, error: &Error) -> Self {
         match error.kind() {
             ErrorKind::HttpResponse { raw_response: Some(answer), .. } => Self::answered(subject, answer),

@@ -170,7 +170,7 @@ impl Folder {
 }
 
 /// What a file holds. None where it is not there.
-pub(super) fn read(path: &Path) -> Result<Option<Secret>> {
+fn read(path: &Path) -> Result<Option<Secret>> {
     let Some(mut file) = open(path)? else { return Ok(None) };
     // Room for everything at once: a buffer that grows is copied and given back.
     let mut bytes = Vec::with_capacity(usize::try_from(LIMIT)? + 64);

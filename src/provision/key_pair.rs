@@ -91,9 +91,14 @@ impl KeyPair {
     /// Where its private and its public key go when it is retired.
     #[must_use]
     pub fn retired(&self) -> [String; 2] {
-        let id = self.public.id();
-        [PRIVATE, PUBLIC].map(|file| format!("{RETIRED}/{}", file.replace('.', &format!("-{id}."))))
+        retired_files(&self.public.id())
     }
+}
+
+/// Where private and public key of a retired pair are.
+#[must_use]
+pub fn retired_files(id: &str) -> [String; 2] {
+    [PRIVATE, PUBLIC].map(|file| format!("{RETIRED}/{}", file.replace('.', &format!("-{id}."))))
 }
 
 /// Whether what a folder has is one pair. None where it has nothing of one.

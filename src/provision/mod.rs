@@ -21,7 +21,9 @@ pub use identities::{Cluster, CustomRole, Given, Grant, IdentityPlan, ManagedIde
 #[cfg(feature = "provision")]
 pub(crate) use identities::{credential_of, role_of};
 pub use issuer::{Issuer, IssuerError, discovery, is_storage_account, issuer_files};
-pub use key_pair::{Found, INSTALLER_COPY, KeyPair, PRIVATE, PUBLIC, Problem, RETIRED, Reason, Verified, verify};
+pub use key_pair::{
+    Found, INSTALLER_COPY, KeyPair, PRIVATE, PUBLIC, Problem, RETIRED, Reason, Verified, retired_files, verify,
+};
 pub use key_set::{KeySet, KeySetError};
 pub use provider_spec::Powers;
 pub use resource::{BadName, Hosting, Mark, Names, RESOURCE_GROUP, Resource, Tags, is_resource_group};

@@ -27,6 +27,7 @@ async fn world_in(cloud: Cloud) -> (World, String) {
         let client = made["properties"]["clientId"].as_str().unwrap().to_uppercase();
         input = input.replace(identity["clientID"].as_str().unwrap(), &client);
     }
+    let input = input.replace(planned["identities"][0]["tenantID"].as_str().unwrap(), &TENANT.to_uppercase());
     world.standin.azure().journal.clear();
     (world, input)
 }
@@ -151,6 +152,22 @@ async fn all_identities_that_are_not_there_are_told_before_anything_is_made() {
 }
 
 #[tokio::test]
+async fn a_tenant_that_is_not_that_of_the_identities_is_told_before_anything_is_made() {
+    let (world, file) = start("tenant").await;
+    let input = crate::support::read(std::path::Path::new(&file));
+    let other = "64dc69e4-d083-49fc-9569-ebece1dd1408";
+    write(std::path::Path::new(&file), &input.replace(TENANT, other));
+    let (code, out, err) = apply(&world, &file, &[]).await;
+    let told = |number| {
+        format!(
+            "cannot use the identity identity-{number}: it is of the tenant {TENANT}, and spec.platform.azure.tenantID of HostedCluster clusters/prod is {other}; give {TENANT} there"
+        )
+    };
+    assert!(code == 2 && out.is_empty() && (0..9).all(|number| err.contains(&told(number))), "{err}");
+    assert_eq!(world.count(Operation::WriteFederatedCredential), 0);
+}
+
+#[tokio::test]
 async fn what_lets_in_somebody_else_is_not_taken_from_them() {
     let (world, file) = start("taken").await;
     let path = format!("{}/federatedIdentityCredentials/", world.identity("identity-0"));
@@ -161,7 +178,12 @@ async fn what_lets_in_somebody_else_is_not_taken_from_them() {
     let other = json!({"properties": {"issuer": "https://other.test", "subject": "a", "audiences": ["openshift"]}});
     world.put(&path, IDENTITIES, other.clone()).await;
     let (code, _, err) = apply(&world, &file, &[]).await;
-    assert!(code == 2 && err.contains("lets in somebody else; delete that if nobody uses it"), "{err}");
+    let (name, wanted) = (one["name"].as_str().unwrap(), &one["properties"]);
+    let told = format!(
+        "cannot make the federated credentials of identity-0: {name} lets in somebody else: it has the issuer \"https://other.test\", the subject \"a\" and the audiences [\"openshift\"]; wanted is {name} with {}, {} and [\"openshift\"]; delete {name} if nobody uses it",
+        wanted["issuer"], wanted["subject"]
+    );
+    assert!(code == 2 && err.contains(&told), "{err}");
     assert_eq!(world.get(&path, IDENTITIES).await["properties"], other["properties"]);
     // Under another name it is as good.
     world.delete(&path, IDENTITIES).await;
@@ -169,6 +191,38 @@ async fn what_lets_in_somebody_else_is_not_taken_from_them() {
     assert_eq!(status, 201);
     let (code, out, err) = apply(&world, &file, &[]).await;
     assert!(code == 0 && out.lines().all(|line| line.starts_with("kept: ")), "{out}{err}");
+}
+
+#[tokio::test]
+async fn all_that_is_in_the_way_is_told_before_anything_is_made() {
+    let (world, file) = start("conflicts").await;
+    let (_, planned, _) = apply(&world, &file, &["--dry-run"]).await;
+    let names: Vec<_> = planned.lines().filter_map(|line| line.split(' ').nth(3)).collect();
+    let other = json!({"properties": {"issuer": "https://other.test", "subject": "a", "audiences": ["openshift"]}});
+    for (identity, name) in [("identity-1", names[1]), ("identity-8", names[names.len() - 1])] {
+        let path = format!("{}/federatedIdentityCredentials/{name}", world.identity(identity));
+        world.put(&path, IDENTITIES, other.clone()).await;
+    }
+    world.standin.azure().journal.clear();
+    let (code, out, err) = apply(&world, &file, &[]).await;
+    assert!(code == 2 && out.is_empty() && err.matches(" lets in somebody else: ").count() == 2, "{out}{err}");
+    assert_eq!(world.count(Operation::WriteFederatedCredential), 0);
+}
+
+#[tokio::test]
+async fn where_there_is_nothing_to_make_it_is_told_what_was_read() {
+    let (world, file) = start("nothing").await;
+    let of_nobody = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: a}\n";
+    for (input, documents) in [("", "0 documents"), (of_nobody, "1 document")] {
+        write(std::path::Path::new(&file), input);
+        for more in [&[][..], &["--dry-run"], &["--dry-run=server"]] {
+            let told = format!(
+                "{documents}: 0 HostedClusters, 0 with workload identities: 0 identities, 0 federated credentials\n"
+            );
+            assert_eq!(apply(&world, &file, more).await, (0, String::new(), told));
+        }
+    }
+    assert_eq!(world.standin.azure().journal.entries().len(), 0);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use crate::{
-    support::subscription::{Ran, SUBSCRIPTION, Subscription, run},
+    support::subscription::{Ran, SUBSCRIPTION, Subscription, TENANT, run},
     world::{ISSUER, requests, yaml},
 };
 
@@ -57,6 +57,7 @@ fn hosted_cluster(azure: &Subscription, cloud: &str) -> String {
     for identity in planned["identities"].as_array().unwrap() {
         input = input.replace(identity["clientID"].as_str().unwrap(), &client);
     }
+    let input = input.replace(planned["identities"][0]["tenantID"].as_str().unwrap(), TENANT);
     input.replace("\n    azure:\n", &format!("\n    azure:\n      cloud: {cloud}\n"))
 }
 

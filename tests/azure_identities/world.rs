@@ -196,7 +196,7 @@ impl World {
             let change: &str = <&'static str>::from(change);
             told.push(format!("{change}: {what}"));
         };
-        let made = arm.make_identities(plan, &Mark::of("prod"), old_roles, &mut see).await;
+        let made = arm.make_identities(plan, &Mark::of("prod"), old_roles, None, &mut see).await;
         (told, made.map(drop))
     }
 

@@ -111,19 +111,23 @@ impl Subscription {
         all
     }
 
-    async fn call(&self, method: reqwest::Method, path: &str, version: &str, body: String) -> Value {
-        let http = self.http();
+    /// The owner's, for something of Azure.
+    pub async fn token(&self, scope: &str) -> String {
         let form = [
             ("grant_type", "client_credentials"),
             ("client_id", OWNER),
             ("client_secret", "a-secret-of-the-owner"),
-            ("scope", "https://management.azure.com/.default"),
+            ("scope", scope),
         ];
-        let token = http.post(format!("https://login.microsoftonline.com/{TENANT}/oauth2/v2.0/token"));
-        let token = json_of(token.form(&form)).await;
+        let url = format!("https://login.microsoftonline.com/{TENANT}/oauth2/v2.0/token");
+        let token = json_of(self.http().post(url).form(&form)).await;
+        token["access_token"].as_str().expect("a token").to_owned()
+    }
+
+    async fn call(&self, method: reqwest::Method, path: &str, version: &str, body: String) -> Value {
+        let token = self.token("https://management.azure.com/.default").await;
         let url = format!("https://management.azure.com/subscriptions/{SUBSCRIPTION}{path}?api-version={version}");
-        let token = token["access_token"].as_str().expect("a token");
-        let request = http.request(method, url).bearer_auth(token).header("content-type", "application/json");
+        let request = self.http().request(method, url).bearer_auth(token).header("content-type", "application/json");
         json_of(request.body(body)).await
     }
 

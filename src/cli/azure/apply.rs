@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     arm::{Arm, See},
-    cli::{CommandResult, Outcome, answer::OutputFormat, input::Sources},
+    cli::{CommandResult, Outcome, answer::OutputFormat, input::Sources, report},
     clouds,
     provision::{Clouds, FederatedIdentity},
 };
@@ -54,9 +54,12 @@ pub(super) fn run(args: &Args) -> CommandResult {
 fn create(args: &Args, journal: &mut Journal) -> CommandResult {
     let clouds = Clouds::One(args.cloud.clone());
     let found = |finding| journal.found(finding);
-    let (identities, _, count) = plan::read(&args.sources, clouds, plan::Issuers::Unasked, args.output, found)?;
+    let (identities, summary, count) = plan::read(&args.sources, clouds, plan::Issuers::Unasked, args.output, found)?;
     if count.errors > 0 {
         return Ok(Outcome::Findings);
+    }
+    if identities.is_empty() && args.output == OutputFormat::Text {
+        report::note(&plan::told(&summary, &identities));
     }
     journal.rehearsing(args.dry_run);
     if args.dry_run == DryRun::Client || identities.is_empty() {

@@ -68,10 +68,10 @@ fn create(args: &Args, journal: &mut Journal) -> CommandResult {
     let arm = args.place.reach_for(args.how.dry_run)?;
     block_on(async {
         let published = create_oidc_issuer::publish(&issuer, &key, &arm, &args.place, &folder, journal).await?;
-        if let Some(issuer) = &published {
-            identities.identities.set_issuer(issuer);
+        if let Some(published) = &published {
+            identities.identities.set_issuer(published);
         }
-        create_managed_identities::make(&identities, &arm, &args.place, &folder, journal).await
+        create_managed_identities::make(&identities, Some(&issuer.tenant), &arm, &args.place, &folder, journal).await
     })??;
     Ok(Outcome::Done)
 }

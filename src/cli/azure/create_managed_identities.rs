@@ -16,6 +16,7 @@ use crate::{
         output::{self, Folder},
         report::{Form, Report, To},
     },
+    names::TenantId,
     provision::{Cluster, CredentialsRequests, Given, Identity, IdentityPlan, Issuer, Mark, TechPreview},
 };
 
@@ -107,7 +108,7 @@ fn create(args: &Args, journal: &mut Journal) -> CommandResult {
         show(&plan, &args.place, &folder, journal)?;
     } else {
         let arm = args.place.reach_for(args.how.dry_run)?;
-        block_on(make(&plan, &arm, &args.place, &folder, journal))??;
+        block_on(make(&plan, None, &arm, &args.place, &folder, journal))??;
     }
     Ok(Outcome::Done)
 }
@@ -171,8 +172,17 @@ pub(super) fn show(plan: &Plan, place: &Where, folder: &Folder, journal: &mut Jo
     Ok(())
 }
 
-pub(super) async fn make(plan: &Plan, arm: &Arm, place: &Where, folder: &Folder, journal: &mut Journal) -> Result<()> {
-    let make = async |see: See<'_>| arm.make_identities(&plan.identities, &plan.mark, plan.old_roles, see).await;
+/// Of a tenant, where one is named.
+pub(super) async fn make(
+    plan: &Plan,
+    tenant: Option<&TenantId>,
+    arm: &Arm,
+    place: &Where,
+    folder: &Folder,
+    journal: &mut Journal,
+) -> Result<()> {
+    let make =
+        async |see: See<'_>| arm.make_identities(&plan.identities, &plan.mark, plan.old_roles, tenant, see).await;
     let made = journal.follow(make).await?;
     write(plan, &made, place, folder, journal)
 }

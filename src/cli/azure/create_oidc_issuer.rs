@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::{
     flags::{DryRun, How, Naming, Where, block_on, id, refused, tags},
@@ -11,12 +11,11 @@ use super::{
 use crate::{
     arm::{Arm, Change, Publication, See},
     azure::Access,
-    cli::{
-        CommandResult, Outcome, environment,
-        output::{self, Folder},
-    },
+    cli::{CommandResult, Outcome, environment, input::read_secret, output::Folder},
     names::TenantId,
-    provision::{Hosting, Issuer, KeySet, Mark, Names, PUBLIC, Resource, SigningKey, issuer_files},
+    provision::{
+        Hosting, Issuer, KeySet, Mark, Names, PUBLIC, RETIRED, Resource, SigningKey, issuer_files, retired_files,
+    },
 };
 
 /// Publish what Entra verifies a cluster's tokens with.
@@ -100,8 +99,8 @@ pub(super) struct Plan {
     pub(super) names: Names,
     pub(super) mark: Mark,
     pub(super) resources: Vec<Resource>,
+    pub(super) tenant: TenantId,
     hosting: Hosting,
-    tenant: TenantId,
     retired: Vec<String>,
 }
 
@@ -152,9 +151,7 @@ impl IssuerFlags {
     /// The public key, from the file that is named or the one of create-key-pair.
     pub(super) fn key(&self, folder: &Folder) -> Result<SigningKey> {
         let (path, pem) = match &self.public_key_file {
-            Some(path) => {
-                (path.clone(), output::read(path)?.with_context(|| format!("there is no {}", path.display()))?)
-            }
+            Some(path) => (path.clone(), read_secret(path)?),
             None => {
                 let path = folder.path(PUBLIC);
                 let pem = folder.read(PUBLIC)?;
@@ -187,10 +184,28 @@ impl Plan {
         })?;
         Ok(Some(Issuer::of_container(&self.names.storage_account, &self.names.container, blobs)?))
     }
+
+    fn check_retired(&self, key: &SigningKey) -> Result<()> {
+        let id = key.id();
+        if self.retired.contains(&id) {
+            bail!(
+                "--retire-key: {id} is the key that is published for the cluster to sign with; make another pair (azure create-key-pair --rotate), \
+                 publish it, and retire this one once its tokens have ended"
+            );
+        }
+        Ok(())
+    }
+
+    /// Those of which the folder still has the retired pair.
+    fn retired_before(&self, folder: &Folder) -> Result<Vec<String>> {
+        let there = folder.list(RETIRED, ".public")?;
+        Ok(self.retired.iter().filter(|id| there.contains(&retired_files(id)[1])).cloned().collect())
+    }
 }
 
 /// Without a call.
 pub(super) fn show(plan: &Plan, key: &SigningKey, place: &Where, folder: &Folder, journal: &mut Journal) -> Result<()> {
+    plan.check_retired(key)?;
     for resource in &plan.resources {
         journal.step("planned", resource.to_string())?;
     }
@@ -217,6 +232,8 @@ pub(super) async fn publish(
     folder: &Folder,
     journal: &mut Journal,
 ) -> Result<Option<Issuer>> {
+    plan.check_retired(key)?;
+    let retired_before = plan.retired_before(folder)?;
     for resource in &plan.resources {
         journal.step(arm.ensure(resource, &plan.mark).await?, resource.to_string())?;
     }
@@ -242,6 +259,7 @@ pub(super) async fn publish(
         issuer: &issuer,
         key,
         retired: &plan.retired,
+        retired_before: &retired_before,
     };
     let keys = journal.follow(async |see: See<'_>| arm.publish(&publication, see).await).await?;
     arm.verify(&issuer, &keys).await?;

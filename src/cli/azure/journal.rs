@@ -1,9 +1,6 @@
 //! What a command has done, told as it is done, or as one answer at the end.
 
-use std::{
-    io::{self, Write as _},
-    path::Path,
-};
+use std::{io::Write as _, path::Path};
 
 use anyhow::Result;
 use serde::Serialize;
@@ -122,10 +119,11 @@ impl Journal {
         self.key_ids.retain(|id| self.rehearsed_key.as_ref() != Some(id));
         self.error = done.as_ref().err().map(|error| format!("{error:#}"));
         print(&self, self.form, |out, journal| {
-            if let (Some(issuer), None) = (&journal.issuer, &journal.error) {
-                writeln!(out, "issuer: {issuer}")?;
+            if journal.error.is_some() {
+                return Ok(());
             }
-            io::Result::Ok(())
+            journal.key_ids.iter().try_for_each(|id| writeln!(out, "key id: {}", report::visible(id)))?;
+            journal.issuer.iter().try_for_each(|issuer| writeln!(out, "issuer: {issuer}"))
         })?;
         done
     }

@@ -64,20 +64,25 @@ pub(super) fn run(args: &Args) -> CommandResult {
         print(&answer, args.output, |_, _| Ok(()))?;
     }
     let (identities, summary, count) = read?;
-    let credentials: usize = identities.iter().map(|identity| identity.federated_credentials.len()).sum();
-    let planned = identities.len();
+    let told = told(&summary, &identities);
     print(&Answer { identities, error: None }, args.output, text)?;
     if args.output == OutputFormat::Text {
-        report::note(&format!(
-            "{}: {}, {} with workload identities: {}, {}",
-            report::counted(summary.documents, "document", "documents"),
-            report::counted(summary.hosted_clusters, "HostedCluster", "HostedClusters"),
-            summary.federated,
-            report::counted(planned, "identity", "identities"),
-            report::counted(credentials, "federated credential", "federated credentials"),
-        ));
+        report::note(&told);
     }
     Ok(outcome(count))
+}
+
+/// How much was read, and what it needs.
+pub(super) fn told(summary: &Summary, identities: &[FederatedIdentity]) -> String {
+    let credentials: usize = identities.iter().map(|identity| identity.federated_credentials.len()).sum();
+    format!(
+        "{}: {}, {} with workload identities: {}, {}",
+        report::counted(summary.documents, "document", "documents"),
+        report::counted(summary.hosted_clusters, "HostedCluster", "HostedClusters"),
+        summary.federated,
+        report::counted(identities.len(), "identity", "identities"),
+        report::counted(credentials, "federated credential", "federated credentials"),
+    )
 }
 
 /// Whether issuers are asked for their documents.
