@@ -115,8 +115,9 @@ async fn what_hypershift_has_written_is_looked_at_and_told_and_never_written() {
     assert!(message.contains("an-editor), and 00000000-0000-0000-0000-000000000006 is wanted"), "{message}");
     assert_eq!((&node_pool["wired"], &status["wired"]), (&json!(false), &json!("7/8")));
     let labels = format!("hosted_cluster=\"{}/prod\",component=\"nodepool\",reason=\"OtherIdentity\"", stage.namespace);
-    let metrics = daemon.metrics();
-    assert!(metrics.contains(&format!("hcp_identity_component_wired{{{labels}}} 0")), "{metrics}");
+    // Counted a moment after it is told.
+    let counted = format!("hcp_identity_component_wired{{{labels}}} 0");
+    wait_until(&counted, async || daemon.metrics().contains(&counted).then_some(())).await;
     wait_until("an event tells it", async || {
         let events = stage.list(&stage.namespace, ("events.k8s.io", "v1", "Event")).await;
         events.iter().any(|event| event.data["reason"] == "OtherIdentity").then_some(())
