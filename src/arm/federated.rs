@@ -133,7 +133,9 @@ impl Arm {
             if change != Change::Kept {
                 self.write(&format!("cannot make the {told}"), &format!("{all}/{name}"), credential).await?;
             }
-            see(change, told);
+            // Whose tokens name it still, signs in no more.
+            let before = known.iter().find(|one| one.name == name && one.issuer != *credential.issuer);
+            see(change, before.map_or(told.clone(), |one| format!("{told}, which was of the issuer {}", one.issuer)));
         }
         Ok(())
     }

@@ -329,7 +329,8 @@ async fn a_credential_that_lets_in_somebody_else_is_updated() {
         let other = json!({"properties": {"issuer": issuer, "subject": subject, "audiences": [audience]}});
         world.put(&path, IDENTITIES, other).await;
         let told = world.made(&plan(&requests())).await;
-        let line = format!("updated: federated credential ingress-operator of {INGRESS}");
+        let before = if issuer == ISSUER { String::new() } else { format!(", which was of the issuer {issuer}") };
+        let line = format!("updated: federated credential ingress-operator of {INGRESS}{before}");
         assert!(told.contains(&line), "{issuer} {subject} {audience}: {told:#?}");
         assert_eq!(world.shown().await, whole);
     }
