@@ -6,7 +6,7 @@
 mod support;
 
 use serde_json::Value;
-use support::subscription::{Ran, SUBSCRIPTION, Subscription, TENANT};
+use support::subscription::{REQUEST, Ran, SUBSCRIPTION, Subscription, TENANT};
 
 const PLACE: [&str; 6] =
     ["--region=westeurope", "--subscription-id", SUBSCRIPTION, "--output-dir", "out", "--name=prod"];
@@ -55,19 +55,6 @@ async fn keys_of_the_file_stay_until_they_are_told_to_go() {
     assert_eq!(azure.read("out/jwks"), "{}");
 }
 
-const REQUEST: &str = "\
-apiVersion: cloudcredential.openshift.io/v1
-kind: CredentialsRequest
-metadata: {name: openshift-image-registry-azure, namespace: openshift-cloud-credential-operator}
-spec:
-  secretRef: {name: installer-cloud-credentials, namespace: openshift-image-registry}
-  providerSpec:
-    apiVersion: cloudcredential.openshift.io/v1
-    kind: AzureProviderSpec
-    permissions: [Microsoft.Resources/subscriptions/resourceGroups/read]
-    roleBindings: [{role: Contributor}]
-  serviceAccountNames: [registry, cluster-image-registry-operator]
-";
 const IDENTITY: &str = "prod-openshift-image-registry-installer-cloud-credentials";
 const WEBSITE: &[&str] = &["--issuer-hosting=static-website"];
 

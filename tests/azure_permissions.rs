@@ -8,20 +8,11 @@ mod support;
 use std::fs;
 
 use serde_json::json;
-use support::subscription::{Ran, STRANGER, SUBSCRIPTION, Subscription, TENANT, object_of, run};
+use support::subscription::{REQUEST, Ran, STRANGER, SUBSCRIPTION, Subscription, TENANT, object_of, run};
 
 const ROLE: &str = "/providers/Microsoft.Authorization/roleDefinitions/aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa";
 const ASSIGNMENT: &str = "/providers/Microsoft.Authorization/roleAssignments/bbbbbbbb-bbbb-bbbb-bbbb-bbbbbbbbbbbb";
 const AUTHORIZATION: &str = "2022-04-01";
-const REQUEST: &str = "\
-apiVersion: cloudcredential.openshift.io/v1
-kind: CredentialsRequest
-metadata: {name: registry, namespace: a}
-spec:
-  secretRef: {name: creds, namespace: registry}
-  providerSpec: {kind: AzureProviderSpec, permissions: [Microsoft.Storage/storageAccounts/read]}
-  serviceAccountNames: [registry]
-";
 
 /// An action, and whether it is one on data.
 type Action = (String, bool);

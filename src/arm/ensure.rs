@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     Arm, Refusal,
-    client::{BUSY, GROUP_GOES, NOT_PROVISIONED},
+    client::{GROUP_GOES, NOT_PROVISIONED},
     id::{GROUPS, STORAGE, STORAGE_ACCOUNTS},
 };
 use crate::provision::{Mark, Resource, Tags};
@@ -79,15 +79,27 @@ impl Arm {
 
     /// A group, or none once one that is being deleted has gone.
     pub(super) async fn staying(&self, subject: &str, id: &str) -> Result<Option<Value>, Refusal> {
+        self.at_rest(subject, id, GROUPS, &["Deleting"], (GROUP_GOES, GOING)).await
+    }
+
+    /// What is there once it is in none of these states, which are told as Azure tells them where something is done to it.
+    async fn at_rest(
+        &self,
+        subject: &str,
+        id: &str,
+        version: &str,
+        passing: &[&str],
+        (code, words): (&str, &str),
+    ) -> Result<Option<Value>, Refusal> {
         let look = async || {
-            let known = self.get(subject, id, GROUPS).await?;
+            let known = self.get(subject, id, version).await?;
             let state = known.as_ref().and_then(|known| known.pointer("/properties/provisioningState")?.as_str());
-            if state == Some("Deleting") {
-                return Err(Refusal::coded(subject, GROUP_GOES, GOING));
+            match state {
+                Some(state) if passing.contains(&state) => Err(Refusal::coded(subject, code, words)),
+                _ => Ok(known),
             }
-            Ok(known)
         };
-        self.patiently(&[GROUP_GOES], look).await
+        self.patiently(&[code], look).await
     }
 
     async fn account(
@@ -99,7 +111,9 @@ impl Arm {
         tags: &Tags,
         mark: &Mark,
     ) -> Result<Change, Refusal> {
-        let Some(known) = self.settled(subject, id).await? else {
+        // Until it is made, as a run that was ended leaves it, it takes nothing.
+        let coming = (NOT_PROVISIONED, COMING);
+        let Some(known) = self.at_rest(subject, id, STORAGE, &["Creating", "ResolvingDNS"], coming).await? else {
             let body = json!({
                 "kind": "StorageV2",
                 "sku": {"name": "Standard_LRS"},
@@ -131,19 +145,6 @@ impl Arm {
             return Ok(Change::Kept);
         }
         self.patch(subject, id, STORAGE, &Value::Object(body)).await.map(|_| Change::Updated)
-    }
-
-    /// An account once it is made. Until then, as a run that was ended leaves it, it takes nothing.
-    async fn settled(&self, subject: &str, id: &str) -> Result<Option<Value>, Refusal> {
-        let look = async || {
-            let known = self.get(subject, id, STORAGE).await?;
-            let state = known.as_ref().and_then(|known| known.pointer("/properties/provisioningState")?.as_str());
-            match state {
-                Some("Creating" | "ResolvingDNS") => Err(Refusal::coded(subject, NOT_PROVISIONED, COMING)),
-                _ => Ok(known),
-            }
-        };
-        self.patiently(&BUSY, look).await
     }
 
     async fn container(&self, subject: &str, id: &str) -> Result<Change, Refusal> {

@@ -124,18 +124,20 @@ impl Arm {
             see(Change::Deleted, told);
         }
         for credential in *wanted {
-            let (change, name) = match step(known, credential) {
-                Step::Keep => (Change::Kept, &*credential.name),
-                Step::Create => (Change::Created, &*credential.name),
-                Step::Update(one) => (Change::Updated, &*one.name),
+            let (change, name, before) = match step(known, credential) {
+                Step::Keep => (Change::Kept, &*credential.name, None),
+                Step::Create => (Change::Created, &*credential.name, None),
+                Step::Update(one) => (Change::Updated, &*one.name, Some(&one.issuer)),
             };
-            let told = credential_of(name, identity);
+            let mut told = credential_of(name, identity);
             if change != Change::Kept {
                 self.write(&format!("cannot make the {told}"), &format!("{all}/{name}"), credential).await?;
             }
             // Whose tokens name it still, signs in no more.
-            let before = known.iter().find(|one| one.name == name && one.issuer != *credential.issuer);
-            see(change, before.map_or(told.clone(), |one| format!("{told}, which was of the issuer {}", one.issuer)));
+            if let Some(before) = before.filter(|before| **before != *credential.issuer) {
+                told = format!("{told}, which was of the issuer {before}");
+            }
+            see(change, told);
         }
         Ok(())
     }

@@ -367,3 +367,18 @@ async fn what_was_there_before_is_not_marked() {
     assert_eq!(shown["groups"][2], json!(["prod", "westeurope", {"a": "b", "team": "a"}]));
     assert_eq!(shown["identities"][1][2], json!({"team": "a"}));
 }
+
+/// Azure goes by issuer and subject: the one of our name lets in tokens of another issuer, and nobody has changed it.
+#[tokio::test]
+async fn a_credential_that_is_kept_under_another_name_was_of_no_other_issuer() {
+    let world = World::start().await;
+    world.made(&plan(&requests())).await;
+    let credentials = format!("{}/federatedIdentityCredentials", world.identity(INGRESS));
+    let subject = "system:serviceaccount:openshift-ingress-operator:ingress-operator";
+    for (name, issuer) in [("ingress-operator", "https://another.example"), ("by-hand", ISSUER)] {
+        let other = json!({"properties": {"issuer": issuer, "subject": subject, "audiences": ["openshift"]}});
+        world.put(&format!("{credentials}/{name}"), IDENTITIES, other).await;
+    }
+    let told = world.made(&plan(&requests())).await;
+    assert!(told.contains(&format!("kept: federated credential ingress-operator of {INGRESS}")), "{told:#?}");
+}

@@ -29,6 +29,21 @@ pub struct Subscription {
     _azurite: Option<Azurite>,
 }
 
+/// The CredentialsRequest of the image registry.
+pub const REQUEST: &str = "\
+apiVersion: cloudcredential.openshift.io/v1
+kind: CredentialsRequest
+metadata: {name: openshift-image-registry-azure, namespace: openshift-cloud-credential-operator}
+spec:
+  secretRef: {name: installer-cloud-credentials, namespace: openshift-image-registry}
+  providerSpec:
+    apiVersion: cloudcredential.openshift.io/v1
+    kind: AzureProviderSpec
+    permissions: [Microsoft.Resources/subscriptions/resourceGroups/read]
+    roleBindings: [{role: Contributor}]
+  serviceAccountNames: [registry, cluster-image-registry-operator]
+";
+
 /// What a run came to.
 #[derive(Debug)]
 pub struct Ran {

@@ -50,7 +50,7 @@ const MOST_PAGES: usize = 1000;
 
 pub(super) const NOT_PROVISIONED: &str = "StorageAccountIsNotProvisioned";
 /// What Azure says of something that it is at work on.
-pub(super) const BUSY: [&str; 5] = [
+const BUSY: [&str; 5] = [
     "StorageAccountOperationInProgress",
     "StorageAccountBeingCreated",
     NOT_PROVISIONED,
